@@ -1,0 +1,86 @@
+using Raft.Engine.Protocol;
+
+namespace Raft.Engine.Plugins;
+
+/// <summary>The network as one server of one group sees it.</summary>
+/// <remarks>
+/// An asynchronous, unreliable network; <c>RpcContract</c> tests each line.
+/// Messages may be lost, doubled, late or out of order; they are never changed, and never reach a server other than
+/// <see cref="Message.To"/> (node id and storage id) in the same group and cluster.
+/// Bounded: what waits for a slow or dead peer is bounded in bytes; above it messages are dropped, and the handler is told with
+/// <see cref="IRaftRpcHandler.Unreachable"/>. A peer that is down costs the others nothing.
+/// Non-blocking: the caller is a shard's only thread. The handler may be called on any thread.
+/// </remarks>
+public interface IRaftRpc
+{
+    /// <summary>Connects the server that messages and calls are handed to. Called once, before anything else.</summary>
+    void Start(IRaftRpcHandler handler);
+
+    /// <summary>Sends, each to its <see cref="Message.To"/>; messages to one server in the order given, as far as they arrive.</summary>
+    void Send(IReadOnlyList<Message> messages);
+
+    /// <summary>Asks another server, usually the leader.</summary>
+    /// <exception cref="Errors.DestinationNotAliveException">Never sent: it is safe to ask again.</exception>
+    /// <exception cref="Errors.TransportException">It may have arrived.</exception>
+    Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation);
+
+    /// <summary>The address book follows the configuration in force exactly, also back when one is truncated.</summary>
+    void ConfigurationChanged(Configuration configuration);
+
+    /// <summary>Nothing is delivered to the handler once this returns; later sends are dropped.</summary>
+    void Stop();
+}
+
+/// <summary>What the network hands to a server. All calls return at once and may come from any thread.</summary>
+public interface IRaftRpcHandler
+{
+    /// <summary>Messages that came together; <see cref="Message.SenderStart"/> is set.</summary>
+    void Receive(IReadOnlyList<Message> messages);
+
+    /// <summary>A call of another server; failures are replies, not exceptions.</summary>
+    Task<LeaderReply> ReceiveCallAsync(ServerId from, LeaderCall call);
+
+    /// <summary>A message to this server was dropped, or its connection ended.</summary>
+    void Unreachable(ServerId server);
+
+    /// <summary>The failure detector has news of some server of this group.</summary>
+    void LivenessChanged();
+}
+
+/// <summary>What a follower asks of the leader.</summary>
+public abstract record LeaderCall;
+
+/// <summary>Please add this command; answered once it is appended (not yet committed) with its <see cref="EntryAddedReply"/>.</summary>
+/// <param name="Command">The command's bytes.</param>
+/// <param name="TimeoutMs">How long the caller still waits: admission gives up after it with a <see cref="CallRefusedReply"/>.</param>
+public sealed record AddEntryCall(ReadOnlyMemory<byte> Command, int TimeoutMs) : LeaderCall;
+
+/// <summary>Please run a read barrier; answered with the index that the caller must have applied. Rule 9.</summary>
+public sealed record ReadBarrierCall(int TimeoutMs) : LeaderCall;
+
+public abstract record LeaderReply;
+
+public sealed record EntryAddedReply(EntryId Entry) : LeaderReply;
+
+public sealed record ReadBarrierReply(LogIndex Index) : LeaderReply;
+
+/// <summary>Nothing was done: ask the leader named, or wait until one is known.</summary>
+public sealed record NotLeaderReply(ServerId? Leader, Term Term) : LeaderReply;
+
+/// <summary>Nothing was done, for the reason given.</summary>
+public sealed record CallRefusedReply(CallRefusal Reason, string Detail) : LeaderReply;
+
+public enum CallRefusal : byte
+{
+    /// <summary>Admission had no room until the deadline.</summary>
+    Overloaded = 1,
+
+    /// <summary>The command is over the leader's limit.</summary>
+    TooBig = 2,
+
+    /// <summary>The caller is no member of the leader's configuration.</summary>
+    NotMember = 3,
+
+    /// <summary>The leader's server is stopping.</summary>
+    Stopped = 4,
+}

@@ -1,0 +1,43 @@
+namespace Raft.Engine.Protocol;
+
+/// <summary>What one poll asks of the server, in the order of the work.</summary>
+/// <param name="Number">1, 2, 3, ...: <see cref="RaftProtocol.OnDurable"/> names it.</param>
+/// <param name="SendAtOnce">A leader's append and read-quorum requests, and answers that promise nothing new. PhD 10.2.1</param>
+/// <param name="Persist">Term and vote, truncation, entries: one atomic write. Null: nothing to write.</param>
+/// <param name="SendWhenDurable">Votes, requests for votes and acknowledgements: each vouches for this batch and all before it. PhD 3.8</param>
+/// <param name="CommitIndex">Set if it moved: a quorum decides, our own disk may be behind. PhD 10.2.1</param>
+/// <param name="ToApply">Committed and durable here; contiguous, each entry once.</param>
+/// <param name="ReadsReady">Read barriers that a read quorum has confirmed (this server is leader).</param>
+/// <param name="ReadsFailed">Read barriers that ended because this server no longer leads.</param>
+/// <param name="EntriesWanted">Older entries that a lagging peer needs and memory does not hold.</param>
+/// <param name="ConfigurationInForce">Set when it changed, also back by truncation: it counts from append. PhD 4.1</param>
+/// <param name="RoleChange">Set when role, term or known leader changed.</param>
+public sealed record OutputBatch(
+    long Number,
+    IReadOnlyList<Message> SendAtOnce,
+    PersistRequest? Persist,
+    IReadOnlyList<Message> SendWhenDurable,
+    LogIndex? CommitIndex,
+    IReadOnlyList<Entry> ToApply,
+    IReadOnlyList<ReadReady> ReadsReady,
+    IReadOnlyList<ReadId> ReadsFailed,
+    IReadOnlyList<EntriesWanted> EntriesWanted,
+    Configuration? ConfigurationInForce,
+    RoleChange? RoleChange);
+
+/// <summary>A confirmed read barrier: what is applied up to <paramref name="Index"/> may be read.</summary>
+public readonly record struct ReadReady(ReadId ReadId, LogIndex Index);
+
+/// <summary>Please read entries [<paramref name="From"/>, <paramref name="To"/>] from storage, at most about
+/// <paramref name="MaxBytes"/> but at least one, and hand them to <see cref="RaftProtocol.OnEntriesRead"/>.</summary>
+public readonly record struct EntriesWanted(ServerId Peer, LogIndex From, LogIndex To, int MaxBytes);
+
+public readonly record struct RoleChange(Role Role, Term Term, ServerId? Leader);
+
+public enum Role : byte
+{
+    Follower = 0,
+    PreCandidate = 1,
+    Candidate = 2,
+    Leader = 3,
+}
