@@ -1,0 +1,137 @@
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+using Xunit;
+
+namespace Raft.Engine.Contracts;
+
+/// <summary>What every <see cref="IStateMachine"/> must do: each line of its remarks as a test.</summary>
+/// <remarks>
+/// To run it on a state machine of your own: reference this package from an xunit project, derive a public class, and say
+/// how to make an empty machine, how to make random commands, and how to describe the whole state as text (or its hash):
+/// <code>
+/// public sealed class MyMachineTests : StateMachineContract
+/// {
+///     protected override IStateMachine Create() => new MyMachine();
+///     protected override ReadOnlyMemory&lt;byte&gt; NextCommand(Random random) => ...;
+///     protected override string Describe(IStateMachine machine) => ((MyMachine)machine).Hash();
+/// }
+/// </code>
+/// </remarks>
+public abstract class StateMachineContract
+{
+    /// <summary>An empty state machine.</summary>
+    protected abstract IStateMachine Create();
+
+    /// <summary>A random command, of every kind that there is in the course of many; also ones that the machine refuses.</summary>
+    protected abstract ReadOnlyMemory<byte> NextCommand(Random random);
+
+    /// <summary>All of the state, as text: equal exactly when the states are equal.</summary>
+    protected abstract string Describe(IStateMachine machine);
+
+    /// <summary>One result as text.</summary>
+    protected virtual string DescribeResult(object? result) => result?.ToString() ?? "";
+
+    /// <summary>How many commands a test applies.</summary>
+    protected virtual int CommandCount => 1_000;
+
+    [Fact]
+    public async Task There_is_one_result_for_each_command_in_the_same_order()
+    {
+        CommittedCommand[] log = RandomLog(seed: 1);
+        List<string> oneByOne = await ApplyAsync(Create(), log, _ => 1);
+        List<string> together = await ApplyAsync(Create(), log, _ => log.Length);
+        Assert.Equal(log.Length, oneByOne.Count);
+        Assert.Equal(oneByOne, together);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task The_same_log_gives_the_same_state_and_results_however_it_is_cut(int seed)
+    {
+        CommittedCommand[] log = RandomLog(seed);
+        IStateMachine one = Create(), other = Create();
+        var random = new Random(seed);
+        List<string> first = await ApplyAsync(one, log, _ => random.Next(1, 40));
+        List<string> second = await ApplyAsync(other, log, _ => random.Next(1, 400));
+        Assert.Equal(first, second);
+        Assert.Equal(Describe(one), Describe(other));
+    }
+
+    [Fact]
+    public async Task A_replay_from_the_beginning_gives_the_state_of_before()
+    {
+        CommittedCommand[] log = RandomLog(seed: 4);
+        IStateMachine before = Create();
+        await ApplyAsync(before, log[..(log.Length / 2)], _ => 10);
+        string half = Describe(before);
+        await ApplyAsync(before, log[(log.Length / 2)..], _ => 10);
+
+        IStateMachine after = Create();
+        await ApplyAsync(after, log[..(log.Length / 2)], _ => 100);
+        Assert.Equal(half, Describe(after));
+        await ApplyAsync(after, log[(log.Length / 2)..], _ => 100);
+        Assert.Equal(Describe(before), Describe(after));
+    }
+
+    [Fact]
+    public async Task Machines_do_not_share_state()
+    {
+        IStateMachine idle = Create(), busy = Create();
+        string empty = Describe(idle);
+        await ApplyAsync(busy, RandomLog(seed: 5), _ => 50);
+        Assert.Equal(empty, Describe(idle));
+        Assert.Equal(empty, Describe(Create()));
+    }
+
+    [Fact]
+    public async Task Other_commands_give_another_state()
+    {
+        IStateMachine one = Create(), other = Create();
+        await ApplyAsync(one, RandomLog(seed: 6), _ => 50);
+        await ApplyAsync(other, RandomLog(seed: 7), _ => 50);
+        Assert.NotEqual(Describe(one), Describe(other)); // else Describe describes nothing
+    }
+
+    [Fact]
+    public async Task Applying_a_command_does_not_change_its_bytes()
+    {
+        CommittedCommand[] log = RandomLog(seed: 8);
+        byte[][] copies = [.. log.Select(command => command.Command.ToArray())];
+        await ApplyAsync(Create(), log, _ => 7);
+        Assert.All(log.Zip(copies), pair => Assert.True(pair.First.Command.Span.SequenceEqual(pair.Second), "A command was changed by applying it."));
+    }
+
+    /// <summary>Indexes with holes, because the log also holds other entries; terms and times that never fall.</summary>
+    private CommittedCommand[] RandomLog(int seed)
+    {
+        var random = new Random(seed);
+        var log = new CommittedCommand[CommandCount];
+        (long index, long term, long time) = (1, 1, 1_700_000_000_000);
+        for (int n = 0; n < log.Length; n++)
+        {
+            index += random.Next(20) == 0 ? 2 : 1;
+            term += random.Next(50) == 0 ? 1 : 0;
+            time += random.Next(100) == 0 ? 60_000 : random.Next(3);
+            log[n] = new CommittedCommand(new LogIndex(index), new Term(term), time, NextCommand(random));
+        }
+
+        return log;
+    }
+
+    private async Task<List<string>> ApplyAsync(IStateMachine machine, CommittedCommand[] log, Func<int, int> size)
+    {
+        var results = new List<string>(log.Length);
+        for (int next = 0; next < log.Length;)
+        {
+            CommittedCommand[] batch = log[next..Math.Min(log.Length, next + size(next))];
+            IReadOnlyList<object?> answers = await machine.ApplyAsync(batch, CancellationToken.None);
+            Assert.Equal(batch.Length, answers.Count);
+            results.AddRange(answers.Select(DescribeResult));
+            next += batch.Length;
+        }
+
+        return results;
+    }
+}
