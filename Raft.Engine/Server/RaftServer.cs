@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Raft.Engine.Shards;
@@ -18,74 +19,232 @@ public enum WaitFor : byte
 /// <summary>An entry that was added. <see cref="Result"/> is the own state machine's, when the call waited for apply.</summary>
 public readonly record struct AddedEntry(LogIndex Index, Term Term, object? Result);
 
-/// <summary>What a server is made of.</summary>
-public sealed record RaftServerParts(
-    GroupId Group, IShard Shard, IRaftRpc Rpc, IRaftStorage Storage, IStateMachine StateMachine, IFailureDetector FailureDetector, ILogger Logger);
-
-/// <summary>The limits and times of one server.</summary>
-public sealed record RaftServerSettings
-{
-    public required ProtocolSettings Protocol { get; init; }
-    public TimeSpan Tick { get; init; } = TimeSpan.FromMilliseconds(50);
-
-    /// <summary>Seed of the election timeouts' randomness.</summary>
-    public required int RandomSeed { get; init; }
-    public int MaxCommandBytes { get; init; } = 1 << 20;
-
-    /// <summary>Admission's budget for this group, bytes. Rule 7.</summary>
-    public long MaxUncommittedBytes { get; init; } = 16 << 20;
-
-    /// <summary>A leader whose oldest queued write waits longer than this hands over. Rule 2.</summary>
-    public TimeSpan DiskStall { get; init; } = TimeSpan.FromSeconds(2);
-}
-
 /// <summary>One member of one group: its public calls hop to the shard and return a task. Thread-safe.</summary>
+/// <remarks>
+/// Parts: IoLoop (output batches: send, persist, complete), ApplierLoop (committed entries to the state machine),
+/// Writes and Reads (calls of our own callers), LeaderCalls (what members ask of each other), Lifecycle (start, tick, stop).
+/// Everything that is not public runs on the shard.
+/// </remarks>
 public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
 {
-    public RaftServer(RaftServerParts parts, RaftServerSettings settings) => throw new NotImplementedException();
+    // What it is made of
+    private readonly IShard _shard;
+    private readonly IRaftRpc _rpc;
+    private readonly IRaftStorage _storage;
+    private readonly IStateMachine _stateMachine;
+    private readonly IFailureDetector _failureDetector;
+    private readonly IPeerLiveness _liveness;
+    private readonly ILogger _logger;
+    private readonly ServerMetrics _metrics;
+    private readonly MemoryBudget? _budget;
 
-    public ServerId Id => throw new NotImplementedException();
-    public GroupId GroupId => throw new NotImplementedException();
-    public RaftServerSettings Settings => throw new NotImplementedException();
+    // Life
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private RaftProtocol? _protocolOrNull;                  // null until the disk is read
+    private IDisposable? _tickTimer;
+    private volatile string? _stopReason;                   // set once, when it stops
+    private volatile ServerStatus _status = ServerStatus.NotStarted;
+    private volatile bool _isStarted;
+
+    // I/O loop
+    private readonly Queue<PersistingBatch> _persisting = new();
+    private bool _isPollDue;
+    private RoleChange _lastRole;
+    private IReadOnlyList<PeerProgress> _peers = [];
+    private long _entryTimeMs;                              // the wall clock, read once a batch
+    private bool _isHandingOver;                            // leads, but its disk hangs. Rule 2
+    private int _livenessNews;                              // 1: a hop to the shard is under way
+
+    // Applier loop
+    private readonly Queue<IReadOnlyList<Entry>> _toApply = new();
+    private readonly List<CommittedCommand> _applying = [];
+    private readonly RecentResults _recentResults = new();
+    private bool _isApplying;
+    private int _toApplyOffset;                             // within the first list of _toApply
+    private long _toApplyEntries;
+    private long _toApplyBytes;
+    private LogIndex _appliedIndex;
+    private LogIndex _committedKnown;                       // commit waiters have been told up to here
+
+    // Calls
+    private readonly HashSet<ILocalCall> _calls = [];
+    private readonly HashSet<RemoteWrite> _waitingRemoteWrites = [];
+    private readonly Waiters _waiters = new();
+    private readonly Admission _admission;
+    private readonly List<StateWaiter> _stateWaiters = [];
+    private List<LocalWrite> _parkedWrites = [];            // until a leader is known, or the next tick
+    private List<LocalRead> _parkedReads = [];
+    private List<IReadWaiter> _newReads = [];               // of this poll
+    private readonly Dictionary<ReadId, List<IReadWaiter>> _reads = [];
+    private readonly List<ForwardedReads> _forwardedReads = [];
+    private int _forwardedWrites;                           // under way to the leader, without an answer yet
+
+    public RaftServer(RaftServerParts parts, RaftServerSettings settings)
+    {
+        ArgumentNullException.ThrowIfNull(parts);
+        ArgumentNullException.ThrowIfNull(settings);
+        GroupId = parts.Group;
+        Settings = settings;
+        _shard = parts.Shard;
+        _rpc = parts.Rpc;
+        _storage = parts.Storage;
+        _stateMachine = parts.StateMachine;
+        _failureDetector = parts.FailureDetector;
+        _liveness = parts.FailureDetector.ViewOf(parts.Group);
+        _logger = parts.Logger;
+        _budget = parts.Budget;
+        _metrics = new ServerMetrics(parts.Group, parts.Shard.Time);
+        _admission = new Admission(settings.MaxUncommittedBytes, parts.Budget, wake: () => Post(static server => server.SchedulePoll()));
+    }
+
+    public ServerId Id => Settings.Protocol.Self;
+    public GroupId GroupId { get; }
+    public RaftServerSettings Settings { get; }
 
     // A consistent picture, published after every batch; readable from any thread.
-    public Role Role => throw new NotImplementedException();
-    public Term CurrentTerm => throw new NotImplementedException();
-    public ServerId? CurrentLeader => throw new NotImplementedException();
-    public LogIndex CommitIndex => throw new NotImplementedException();
-    public LogIndex AppliedIndex => throw new NotImplementedException();
-    public LogIndex DurableIndex => throw new NotImplementedException();
-    public LogIndex LastIndex => throw new NotImplementedException();
-    public Configuration Configuration => throw new NotImplementedException();
-    public LogIndex ConfigurationIndex => throw new NotImplementedException();
-    public IReadOnlyList<PeerProgress> Peers => throw new NotImplementedException();
-    public bool IsAlive => throw new NotImplementedException();
+    public ServerStatus Status => _status;
+    public Role Role => _status.Role;
+    public Term CurrentTerm => _status.Term;
+    public ServerId? CurrentLeader => _status.Leader;
+    public LogIndex CommitIndex => _status.CommitIndex;
+    public LogIndex AppliedIndex => _status.AppliedIndex;
+    public LogIndex DurableIndex => _status.DurableIndex;
+    public LogIndex LastIndex => _status.LastIndex;
+    public Configuration Configuration => _status.Configuration;
+    public LogIndex ConfigurationIndex => _status.ConfigurationIndex;
+    public IReadOnlyList<PeerProgress> Peers => _status.Peers;
 
-    /// <summary>Ends (faulted with the cause) when the server stopped by itself: storage or state machine failed, or an invariant broke.</summary>
-    public Task Stopped => throw new NotImplementedException();
+    /// <summary>Started, and not stopped since.</summary>
+    public bool IsAlive => _isStarted && _stopReason is null;
+
+    /// <summary>Ends when the server stopped: faulted with the cause when it stopped by itself, because storage or the
+    /// state machine failed or an invariant broke.</summary>
+    public Task Stopped => _stopped.Task;
+
+    /// <summary>The protocol, for tests and tools. Only on the shard.</summary>
+    internal RaftProtocol Protocol
+    {
+        get
+        {
+            _shard.Verify();
+            return _protocolOrNull ?? throw new InvalidOperationException("The server has not started.");
+        }
+    }
+
+    private RaftProtocol _protocol => _protocolOrNull!;     // every path here starts after the disk was read
 
     /// <summary>Loads, replays nothing yet, and begins to take part.</summary>
-    public Task StartAsync(CancellationToken cancellation) => throw new NotImplementedException();
+    /// <exception cref="CorruptStorageException">The disk does not hold what it should.</exception>
+    public Task StartAsync(CancellationToken cancellation)
+    {
+        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (!_shard.Post(_ => _ = StartOnShardAsync(started, cancellation), state: null))
+            started.SetException(new StoppedException("its shard has stopped", WriteOutcome.NotSubmitted));
+        return started.Task;
+    }
 
     /// <summary>Stops at once; every waiting call ends with StoppedException.</summary>
-    public Task AbortAsync(string reason) => throw new NotImplementedException();
+    public Task AbortAsync(string reason)
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        bool isPosted = _shard.Post(
+            _ =>
+            {
+                Stop(reason, cause: null);
+                done.SetResult();
+            },
+            state: null);
+        return isPosted ? done.Task : Task.CompletedTask;
+    }
 
     /// <summary>Adds a command, on the leader or forwarded to it.</summary>
     /// <remarks>Never throws OperationCanceledException: a cancelled token means RaftTimeoutException while nothing was
-    /// submitted, and CommitStatusUnknownException after.</remarks>
-    public Task<AddedEntry> AddEntryAsync(ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation) => throw new NotImplementedException();
+    /// submitted, and CommitStatusUnknownException after. The command's bytes belong to the log from now on.</remarks>
+    public Task<AddedEntry> AddEntryAsync(ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation)
+    {
+        var write = new LocalWrite(this, command, wait, cancellation);
+        if (!_shard.Post(static state => ((LocalWrite)state!).Begin(), write))
+            write.Stop("its shard has stopped");
+        return write.Task;
+    }
 
     /// <summary>Returns when this server has applied everything that was committed when the call was made; the index applied. Rule 9.</summary>
-    public Task<LogIndex> ReadBarrierAsync(CancellationToken cancellation) => throw new NotImplementedException();
+    /// <exception cref="RaftTimeoutException">The token was cancelled before that.</exception>
+    public Task<LogIndex> ReadBarrierAsync(CancellationToken cancellation)
+    {
+        var read = new LocalRead(this, cancellation);
+        if (!_shard.Post(static state => ((LocalRead)state!).Begin(), read))
+            read.Stop("its shard has stopped");
+        return read.Task;
+    }
 
-    public Task<ServerId> WaitForLeaderAsync(CancellationToken cancellation) => throw new NotImplementedException();
+    /// <summary>Returns the leader as soon as one is known.</summary>
+    /// <exception cref="RaftTimeoutException">The token was cancelled before that; names the voters that are not alive.</exception>
+    public Task<ServerId> WaitForLeaderAsync(CancellationToken cancellation) => WaitForState(untilLeader: true, cancellation);
 
     /// <summary>Returns at the next change of role, term or leader.</summary>
-    public Task WaitForStateChangeAsync(CancellationToken cancellation) => throw new NotImplementedException();
+    /// <exception cref="RaftTimeoutException">The token was cancelled before that.</exception>
+    public Task WaitForStateChangeAsync(CancellationToken cancellation) => WaitForState(untilLeader: false, cancellation);
 
-    public void Receive(IReadOnlyList<Message> messages) => throw new NotImplementedException();
-    public Task<LeaderReply> ReceiveCallAsync(ServerId from, LeaderCall call) => throw new NotImplementedException();
-    public void Unreachable(ServerId server) => throw new NotImplementedException();
-    public void LivenessChanged() => throw new NotImplementedException();
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    private Task<ServerId> WaitForState(bool untilLeader, CancellationToken cancellation)
+    {
+        var waiter = new StateWaiter(this, untilLeader) { Token = cancellation };
+        if (!_shard.Post(static state => ((StateWaiter)state!).Begin(), waiter))
+            waiter.Stop("its shard has stopped");
+        return waiter.Task;
+    }
+
+    public void Receive(IReadOnlyList<Message> messages) =>
+        _shard.Post(_ => OnShard(() => StepAll(messages)), state: null);
+
+    public Task<LeaderReply> ReceiveCallAsync(ServerId from, LeaderCall call)
+    {
+        switch (call)
+        {
+            case AddEntryCall add:
+                var write = new RemoteWrite(this, from, add);
+                if (!_shard.Post(static state => ((RemoteWrite)state!).Begin(), write))
+                    write.SetResult(StoppedReply());
+                return write.Task;
+
+            case ReadBarrierCall barrier:
+                var read = new RemoteRead(this, from) { Deadline = DeadlineIn(barrier.TimeoutMs) };
+                if (!_shard.Post(static state => ((RemoteRead)state!).Begin(), read))
+                    read.SetResult(StoppedReply());
+                return read.Task;
+
+            default:
+                return Task.FromResult<LeaderReply>(new CallRefusedReply(CallRefusal.Stopped, $"This release does not know {call?.GetType().Name}."));
+        }
+    }
+
+    public void Unreachable(ServerId server) =>
+        _shard.Post(
+            _ => OnShard(() =>
+            {
+                _protocol.OnUnreachable(server);
+                SchedulePoll();
+            }),
+            state: null);
+
+    public void LivenessChanged()
+    {
+        // Several pieces of news are one hop: the view is asked, not the news.
+        if (Interlocked.Exchange(ref _livenessNews, 1) == 1)
+            return;
+
+        Post(static server =>
+        {
+            Volatile.Write(ref server._livenessNews, 0);
+            server._protocol.OnLivenessChanged();
+            server.SchedulePoll();
+        });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await AbortAsync("it was disposed");
+        _stopping.Dispose();
+    }
 }

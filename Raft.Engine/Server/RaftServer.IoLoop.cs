@@ -1,0 +1,219 @@
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+
+namespace Raft.Engine.Server;
+
+// Output batches, in order: send, persist, complete. The promise leaves after the proof. Rule 1.
+public sealed partial class RaftServer
+{
+    private readonly record struct PersistingBatch(OutputBatch Batch, Task Durable, long Since);
+
+    /// <summary>Whatever touched the protocol calls this: one poll then takes all that came together.</summary>
+    private void SchedulePoll()
+    {
+        if (_isPollDue)
+            return;
+
+        _isPollDue = true;
+        _shard.Defer(static state => ((RaftServer)state!).Poll(), this);
+    }
+
+    private void Poll()
+    {
+        _isPollDue = false;
+        if (_stopReason is not null)
+            return;
+
+        try
+        {
+            AdmitWaiting();
+            FlushNewReads();
+            _entryTimeMs = 0;
+            if (_protocol.HasOutput)
+                Handle(_protocol.TakeOutput());
+            else
+                Publish();
+        }
+        catch (Exception error)
+        {
+            Fail(error);
+        }
+    }
+
+    private void Handle(OutputBatch batch)
+    {
+        _metrics.OnBatch(batch, _protocol.Role == Role.Leader ? _protocol.LastIndex : null);
+        if (batch.ConfigurationInForce is { } configuration)
+            OnConfiguration(configuration);
+
+        if (!_isHandingOver)
+            Send(batch.SendAtOnce);                 // on the wire while our disk still writes. PhD 10.2.1
+        Persist(batch);
+        if (batch.Persist?.TruncateFrom is { } truncatedFrom)
+            _admission.TruncatedFrom(truncatedFrom);
+
+        Publish();                                  // before anybody who waits can look
+        if (batch.RoleChange is { } change)
+            OnRoleChange(change);
+        if (batch.CommitIndex is { } commitIndex)
+            OnCommitted(commitIndex);               // a quorum decides, not our own disk
+        CompleteReads(batch.ReadsReady, batch.ReadsFailed);
+        foreach (EntriesWanted wanted in batch.EntriesWanted)
+            StopOnFailure(ReadForPeerAsync(wanted));
+        EnqueueToApply(batch.ToApply);              // never waits: a slow state machine slows only itself
+    }
+
+    private void Send(IReadOnlyList<Message> messages)
+    {
+        if (messages.Count == 0)
+            return;
+
+        _metrics.OnMessages(messages, areSent: true);
+        _rpc.Send(messages);
+    }
+
+    private void Persist(OutputBatch batch)
+    {
+        if (batch.Persist is null && batch.SendWhenDurable.Count == 0)
+            return;
+
+        // With nothing to store and nothing on its way, all that the messages lean on is durable already: no round
+        // trip through the storage's thread.
+        if (batch.Persist is null && _persisting.Count == 0)
+        {
+            _protocol.OnDurable(batch.Number);
+            Send(batch.SendWhenDurable);
+            if (_protocol.HasOutput)
+                SchedulePoll();
+            return;
+        }
+
+        Task durable = _storage.PersistAsync(batch.Persist);
+        _persisting.Enqueue(new PersistingBatch(batch, durable, _shard.Time.GetTimestamp()));
+        StopOnFailure(FinishWhenDurableAsync(durable));
+    }
+
+    /// <summary>Storage completes in the order of the calls; one sync often completes several, and the first to come
+    /// back finishes them all.</summary>
+    private async Task FinishWhenDurableAsync(Task durable)
+    {
+        await durable;
+        if (_stopReason is not null)
+            return;
+
+        long lastNumber = 0;
+        int finished = 0;
+        foreach (PersistingBatch persisting in _persisting)
+        {
+            if (!persisting.Durable.IsCompletedSuccessfully)
+                break;
+            lastNumber = persisting.Batch.Number;
+            finished++;
+        }
+
+        if (finished == 0)
+            return;
+
+        _protocol.OnDurable(lastNumber);            // first: a candidate leads only by its durable vote
+        _isHandingOver = false;
+        for (; finished > 0; finished--)
+            Send(_persisting.Dequeue().Batch.SendWhenDurable);
+        _metrics.OnDurable(_protocol.DurableIndex);
+        SchedulePoll();
+    }
+
+    private async Task ReadForPeerAsync(EntriesWanted wanted)
+    {
+        IReadOnlyList<Entry> entries = await _storage.ReadEntriesAsync(wanted.From, wanted.To, wanted.MaxBytes, _stopping.Token);
+        if (_stopReason is not null)
+            return;
+
+        _protocol.OnEntriesRead(wanted.Peer, wanted.From, entries);
+        SchedulePoll();
+    }
+
+    private void StepAll(IReadOnlyList<Message> messages)
+    {
+        _metrics.OnMessages(messages, areSent: false);
+        foreach (Message message in messages)
+        {
+            if (message.To != Id)
+                _metrics.OnMisdirected();       // another disk under this node id. Rule 12
+            else
+                _protocol.Step(message);
+        }
+
+        SchedulePoll();
+    }
+
+    private void OnConfiguration(Configuration configuration)
+    {
+        _rpc.ConfigurationChanged(configuration);
+        _logger.ConfigurationInForce(GroupId, _protocol.ConfigurationIndex, configuration.Current.Count, configuration.IsJoint);
+    }
+
+    private void OnRoleChange(RoleChange change)
+    {
+        RoleChange before = _lastRole;
+        _lastRole = change;
+        _isHandingOver &= change.Role == Role.Leader && change.Term == before.Term;
+        Announce();
+        _metrics.OnRoleChange(before, change);
+        if (change.Role == Role.Leader && (before.Role != Role.Leader || before.Term != change.Term))
+            _logger.BecameLeader(GroupId, change.Term);
+        else if (before.Role == Role.Leader && change.Role != Role.Leader)
+            LogSteppedDown(change);
+        else if (change.Leader is { } leader && (before.Leader != leader || before.Term != change.Term))
+            _logger.Follows(GroupId, leader, change.Term);
+
+        EndStateWaiters();
+        AdmitWaiting();         // who waited for room on a leader that is none any more goes elsewhere
+        RerouteForwardedReads();
+        if (change.Leader is not null)
+            RetryParked();
+    }
+
+    private void LogSteppedDown(RoleChange change)
+    {
+        string quorum = DescribeQuorum();
+        if (quorum.Length > 0)
+            _logger.LostQuorum(GroupId, change.Term, quorum);
+        else
+            _logger.SteppedDown(GroupId, change.Term);
+    }
+
+    /// <summary>A leader whose disk hangs gives up leadership: its frames deny it and it sends nothing as a leader, so the
+    /// others elect another at once, and that one's higher term ends ours. Rule 2.</summary>
+    private void CheckDiskStall(long now)
+    {
+        if (_isHandingOver || _protocol.Role != Role.Leader || !_persisting.TryPeek(out PersistingBatch oldest))
+            return;
+
+        TimeSpan waited = _shard.Time.GetElapsedTime(oldest.Since, now);
+        if (waited < Settings.DiskStall)
+            return;
+
+        _isHandingOver = true;
+        _logger.DiskStalled(GroupId, waited.TotalSeconds);
+        Announce();
+    }
+
+    private void Publish()
+    {
+        ServerStatus before = _status;
+        RaftProtocol protocol = _protocol;
+        if (before.CommitIndex == protocol.CommitIndex && before.AppliedIndex == _appliedIndex && before.LastIndex == protocol.LastIndex
+            && before.DurableIndex == protocol.DurableIndex && before.Term == protocol.CurrentTerm && before.Role == protocol.Role
+            && before.Leader == protocol.Leader && ReferenceEquals(before.Peers, _peers) && before.PendingCalls == _calls.Count
+            && before.ConfigurationIndex == protocol.ConfigurationIndex && before.AdmittedBytes == _admission.ChargedBytes)
+        {
+            return;
+        }
+
+        _status = new ServerStatus(
+            protocol.Role, protocol.CurrentTerm, protocol.Leader,
+            protocol.CommitIndex, _appliedIndex, protocol.DurableIndex, protocol.FirstIndex, protocol.LastIndex,
+            protocol.Configuration, protocol.ConfigurationIndex, _peers,
+            _admission.ChargedBytes, _admission.WaitingCount, _toApplyEntries, _toApplyBytes, _calls.Count);
+    }
+}

@@ -1,0 +1,87 @@
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+
+namespace Raft.Engine.Server;
+
+// What members ask of the leader. Failures are replies that say what is known. Rule 11.
+public sealed partial class RaftServer
+{
+    internal void Begin(RemoteWrite write)
+    {
+        if (!IsReady)
+        {
+            write.TrySetResult(StoppedReply());
+            return;
+        }
+
+        OnShard(() =>
+        {
+            if (_protocol.Role != Role.Leader)
+                write.NotLeader();
+            else if (!_protocol.Configuration.Contains(write.From))
+                write.TrySetResult(NotMemberReply(write.From));
+            else if (write.Command.Length > Settings.MaxCommandBytes)
+                write.TrySetResult(new CallRefusedReply(CallRefusal.TooBig, $"The limit is {Settings.MaxCommandBytes} bytes."));
+            else
+                AdmitForwarded(write);
+        });
+    }
+
+    private void AdmitForwarded(RemoteWrite write)
+    {
+        write.Deadline = DeadlineIn(write.Call.TimeoutMs);
+        Admit(write);
+    }
+
+    /// <summary>Appended, not committed: the member watches its own log for the rest, and hears of the commit at once.</summary>
+    internal void OnForwardedAppended(RemoteWrite write, EntryId entry)
+    {
+        _protocol.OnPeerWaits(write.From, entry.Index);
+        write.TrySetResult(new EntryAddedReply(entry));
+    }
+
+    internal void Begin(RemoteRead read)
+    {
+        if (!IsReady)
+        {
+            read.TrySetResult(StoppedReply());
+            return;
+        }
+
+        OnShard(() =>
+        {
+            if (_protocol.Role != Role.Leader)
+            {
+                read.NotLeader();
+            }
+            else if (!_protocol.Configuration.Contains(read.From))
+            {
+                read.TrySetResult(NotMemberReply(read.From));
+            }
+            else
+            {
+                _newReads.Add(read);
+                SchedulePoll();
+            }
+        });
+    }
+
+    internal void OnForwardedReadConfirmed(RemoteRead read, LogIndex index)
+    {
+        _protocol.OnPeerWaits(read.From, index);
+        read.TrySetResult(new ReadBarrierReply(index));
+        SchedulePoll();
+    }
+
+    internal NotLeaderReply NotLeaderReply() => new(_protocol.Leader, _protocol.CurrentTerm);
+
+    private bool IsReady => _stopReason is null && _protocolOrNull is not null;
+
+    private static CallRefusedReply NotMemberReply(ServerId from) =>
+        new(CallRefusal.NotMember, $"{from.Node} is no member of the configuration in force; nothing was done.");
+
+    private CallRefusedReply StoppedReply() => new(CallRefusal.Stopped, _stopReason ?? "it has not started");
+
+    private long DeadlineIn(int timeoutMs) =>
+        _shard.Time.GetTimestamp() + (long)(Math.Max(0, timeoutMs) / 1000.0 * _shard.Time.TimestampFrequency);
+}

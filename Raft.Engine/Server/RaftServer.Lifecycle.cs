@@ -1,0 +1,250 @@
+using Raft.Engine.Errors;
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+
+namespace Raft.Engine.Server;
+
+// Start, tick, stop; and the way in to the shard.
+public sealed partial class RaftServer
+{
+    private async Task StartOnShardAsync(TaskCompletionSource started, CancellationToken cancellation)
+    {
+        try
+        {
+            Invariant.Holds(_protocolOrNull is null);
+            PersistedState state = await _storage.LoadAsync(Settings.Protocol.MaxCacheBytes, cancellation);
+            if (_stopReason is { } reason)
+                throw new StoppedException(reason, WriteOutcome.NotSubmitted);
+
+            _protocolOrNull = new RaftProtocol(Settings.Protocol, state, _liveness, new Random(Settings.RandomSeed));
+            _lastRole = new RoleChange(_protocol.Role, _protocol.CurrentTerm, _protocol.Leader);
+            _appliedIndex = state.Snapshot?.Index ?? LogIndex.Zero;
+            _committedKnown = _appliedIndex;
+            _rpc.Start(this);
+            _rpc.ConfigurationChanged(_protocol.Configuration);
+            _tickTimer = _shard.StartTimer(Settings.Tick, OnTick);
+            _isStarted = true;
+            Announce();
+            Publish();
+            SchedulePoll();
+            _logger.Started(GroupId, Id, _protocol.CurrentTerm, _protocol.LastIndex);
+            started.SetResult();
+        }
+        catch (Exception error)
+        {
+            Stop(error.Message, cause: error);
+            started.SetException(error);
+        }
+    }
+
+    private void OnTick() => OnShard(() =>
+    {
+        _protocol.Tick();
+        Announce();
+        long now = _shard.Time.GetTimestamp();
+        CheckDiskStall(now);
+        ExpireWaiting(now);
+        RetryParked();
+        _peers = _protocol.Peers;
+        SchedulePoll();
+    });
+
+    private void Announce() => _failureDetector.Announce(
+        GroupId,
+        new GroupStatus(_protocol.CurrentTerm, _protocol.Role == Role.Leader && !_isHandingOver, _protocol.Role == Role.Follower ? _protocol.Leader : null));
+
+    private void Post(Action<RaftServer> work) => _shard.Post(_ => OnShard(() => work(this)), state: null);
+
+    /// <summary>Every way in from outside: nothing happens before the start or after the stop, and what goes wrong stops the server.</summary>
+    private void OnShard(Action work)
+    {
+        if (_stopReason is not null || _protocolOrNull is null)
+            return;
+
+        try
+        {
+            work();
+        }
+        catch (Exception error)
+        {
+            Fail(error);
+        }
+    }
+
+    /// <summary>Watches over a task that nobody awaits.</summary>
+    private async Task StopOnFailureAsync(Task task)
+    {
+        try
+        {
+            await task;
+        }
+        catch (Exception error)
+        {
+            Fail(error);
+        }
+    }
+
+    private void StopOnFailure(Task task) => _ = StopOnFailureAsync(task);
+
+    /// <summary>Registers a call of our own caller's; false when it has ended already.</summary>
+    /// <remarks>Stopped wins over cancelled: the caller should go elsewhere and not try again.</remarks>
+    private bool TryBegin(ILocalCall call, CancellationToken cancellation)
+    {
+        if (_stopReason is { } reason || _protocolOrNull is null)
+        {
+            call.Stop(_stopReason ?? "it has not started");
+            return false;
+        }
+
+        if (cancellation.IsCancellationRequested)
+        {
+            call.Cancel();
+            return false;
+        }
+
+        _calls.Add(call);
+        if (cancellation.CanBeCanceled)
+        {
+            call.Cancellation = cancellation.UnsafeRegister(
+                static state =>
+                {
+                    var (server, cancelled) = ((RaftServer, ILocalCall))state!;
+                    server._shard.Post(static state => ((ILocalCall)state!).Cancel(), cancelled);
+                },
+                (this, call));
+        }
+
+        return true;
+    }
+
+    /// <summary>A call has ended: it needs no cancellation and no stop any more.</summary>
+    private void Forget(ILocalCall call)
+    {
+        call.Cancellation.Unregister();
+        _calls.Remove(call);
+    }
+
+    internal void Begin(StateWaiter waiter)
+    {
+        if (!TryBegin(waiter, waiter.Token))
+            return;
+
+        if (waiter.UntilLeader && _protocol.Leader is { } leader)
+            End(waiter, leader);
+        else
+            _stateWaiters.Add(waiter);
+    }
+
+    internal void End(StateWaiter waiter, RaftTimeoutException error)
+    {
+        Forget(waiter);
+        _stateWaiters.Remove(waiter);
+        waiter.TrySetException(error);
+    }
+
+    private void End(StateWaiter waiter, ServerId leader)
+    {
+        Forget(waiter);
+        waiter.TrySetResult(leader);
+    }
+
+    private void EndStateWaiters()
+    {
+        for (int i = _stateWaiters.Count - 1; i >= 0; i--)
+        {
+            StateWaiter waiter = _stateWaiters[i];
+            if (waiter.UntilLeader && _protocol.Leader is null)
+                continue;
+
+            _stateWaiters.RemoveAt(i);
+            End(waiter, _protocol.Leader ?? default);
+        }
+    }
+
+    /// <summary>For whoever waited in vain: which voters are not alive, when too few are.</summary>
+    internal string DescribeQuorum()
+    {
+        if (_protocolOrNull is null)
+            return "";
+
+        string missing = Describe(Configuration.Current);
+        return missing.Length > 0 || !Configuration.IsJoint ? missing : Describe(Configuration.Previous);
+
+        string Describe(IReadOnlyList<Member> members)
+        {
+            int voters = 0;
+            List<string> silent = [];
+            foreach (Member member in members)
+            {
+                if (member.Kind != MemberKind.Voter)
+                    continue;
+
+                voters++;
+                if (member.Id != Id && !_liveness.IsAlive(member.Id))
+                    silent.Add(member.Node.Value);
+            }
+
+            return voters - silent.Count > voters / 2
+                ? ""
+                : $"A quorum is missing: of {voters} voters these are not alive: {string.Join(", ", silent)}.";
+        }
+    }
+
+    private void Fail(Exception error)
+    {
+        if (_stopReason is not null)
+            return;     // what breaks while stopping is no news
+
+        if (error is CorruptStorageException corrupt)
+            _logger.StorageFailed(error, GroupId, corrupt.Remedy);
+        else
+            _logger.Failed(error, GroupId);
+        Stop($"it failed: {error.Message}", cause: error);
+    }
+
+    /// <summary>Ends everything; the shard may still run what was posted before, which does nothing any more.</summary>
+    private void Stop(string reason, Exception? cause)
+    {
+        if (_stopReason is not null)
+            return;
+
+        _stopReason = reason;
+        _tickTimer?.Dispose();
+        if (_isStarted)
+            _rpc.Stop();
+        _stopping.Cancel();
+
+        ILocalCall[] calls = [.. _calls];
+        _calls.Clear();
+        foreach (ILocalCall call in calls)
+            call.Stop(reason);
+        foreach (RemoteWrite write in _waitingRemoteWrites)
+            write.TrySetResult(StoppedReply());
+        _waitingRemoteWrites.Clear();
+        foreach (List<IReadWaiter> round in _reads.Values.Append(_newReads))
+        {
+            foreach (IReadWaiter read in round)
+                (read as RemoteRead)?.TrySetResult(StoppedReply());
+        }
+
+        _reads.Clear();
+        _newReads.Clear();
+        _stateWaiters.Clear();
+        _parkedWrites.Clear();
+        _parkedReads.Clear();
+        _waiters.Clear();
+        _toApply.Clear();
+        _admission.Dispose();
+
+        _logger.Stopped(GroupId, reason);
+        if (cause is null)
+        {
+            _stopped.TrySetResult();
+        }
+        else
+        {
+            _stopped.TrySetException(cause);
+            _ = _stopped.Task.Exception;    // seen: whoever does not look at Stopped must not crash for it
+        }
+    }
+}

@@ -1,0 +1,305 @@
+using Raft.Engine.Errors;
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+
+namespace Raft.Engine.Server;
+
+// AddEntryAsync: where a write goes, and how it ends. Rules 7 and 11.
+public sealed partial class RaftServer
+{
+    /// <summary>So many replies may send a write elsewhere within one tick; then it waits for the next.</summary>
+    private const int DetoursMax = 3;
+
+    internal void Begin(LocalWrite write)
+    {
+        if (!TryBegin(write, write.Token))
+            return;
+
+        if (write.Command.Length > Settings.MaxCommandBytes)
+        {
+            EndFailed(write, new CommandTooBigException(write.Command.Length, Settings.MaxCommandBytes));
+            return;
+        }
+
+        try
+        {
+            Route(write);
+        }
+        catch (Exception error)
+        {
+            Fail(error);
+        }
+    }
+
+    /// <summary>Into our own log, to the leader, or to wait until one is known.</summary>
+    internal void Route(LocalWrite write)
+    {
+        if (write.HasEnded)
+            return;
+
+        if (_protocol.Role == Role.Leader)
+            Admit(write);
+        else if (!Settings.ForwardCalls)
+            EndFailed(write, new NotLeaderException(_protocol.Leader));
+        else if (_protocol.Leader is { } leader && leader != Id)
+            Forward(write, leader);
+        else
+            _parkedWrites.Add(write);
+    }
+
+    private void Admit(IAppend append)
+    {
+        if (_admission.Peek() is null && TryAppend(append))
+            return;
+
+        append.WaitsSince = _shard.Time.GetTimestamp();
+        _admission.Wait(append);
+        if (append is RemoteWrite remote)
+            _waitingRemoteWrites.Add(remote);
+        _metrics.OnAdmissionWait();
+    }
+
+    /// <summary>True when it needs no more waiting here: it is in the log, or was sent elsewhere.</summary>
+    private bool TryAppend(IAppend append)
+    {
+        if (_protocol.Role != Role.Leader)
+        {
+            append.NotLeader();
+            return true;
+        }
+
+        int bytes = append.Command.Length + Entry.OverheadBytes;
+        if (!_admission.TryReserve(bytes))
+            return false;
+
+        if (_protocol.AddEntry(EntryKind.Command, append.Command, EntryTimeMs()) is not { } entry)
+        {
+            _admission.Unreserve(bytes);    // leadership is being handed over: wait for how it ends. Rule 10
+            return false;
+        }
+
+        _admission.Appended(entry.Index, bytes);
+        _metrics.OnAppended(append.WaitsSince);
+        append.Appended(entry);
+        SchedulePoll();
+        return true;
+    }
+
+    private void AdmitWaiting()
+    {
+        while (_admission.Peek() is { } next && TryAppend(next))
+        {
+            _admission.Dequeue();
+            if (next is RemoteWrite remote)
+                _waitingRemoteWrites.Remove(remote);
+        }
+    }
+
+    private long EntryTimeMs() =>
+        _entryTimeMs != 0 ? _entryTimeMs : _entryTimeMs = _shard.Time.GetUtcNow().ToUnixTimeMilliseconds();
+
+    internal void OnOwnAppended(LocalWrite write, EntryId entry)
+    {
+        write.IsSubmitted = true;
+        write.ReleaseCommand();
+        AwaitEntry(write, entry);
+    }
+
+    private void Forward(LocalWrite write, ServerId leader)
+    {
+        write.IsSubmitted = true;
+        _forwardedWrites++;
+        _ = ForwardAsync(write, leader);
+    }
+
+    private async Task ForwardAsync(LocalWrite write, ServerId leader)
+    {
+        LeaderReply? reply = null;
+        Exception? failure = null;
+        try
+        {
+            reply = await _rpc.CallAsync(leader, new AddEntryCall(write.Command, (int)Settings.ForwardTimeout.TotalMilliseconds), write.Token);
+        }
+        catch (Exception error)
+        {
+            failure = error;    // nothing but DestinationNotAlive proves that it was not sent
+        }
+
+        _forwardedWrites--;
+        if (write.HasEnded)
+            return;
+
+        try
+        {
+            OnForwardReply(write, leader, reply, failure);
+        }
+        catch (Exception error)
+        {
+            Fail(error);
+        }
+    }
+
+    private void OnForwardReply(LocalWrite write, ServerId leader, LeaderReply? reply, Exception? failure)
+    {
+        switch (reply)
+        {
+            case EntryAddedReply added:
+                write.ReleaseCommand();
+                AwaitEntry(write, added.Entry);
+                break;
+
+            case NotLeaderReply other:
+                write.IsSubmitted = false;
+                RouteAgain(write, asked: leader, other.Leader);
+                break;
+
+            case CallRefusedReply { Reason: CallRefusal.Overloaded } refused:
+                EndFailed(write, new RaftTimeoutException(refused.Detail));
+                break;
+
+            case CallRefusedReply { Reason: CallRefusal.TooBig }:
+                EndFailed(write, new CommandTooBigException(write.Command.Length, Settings.MaxCommandBytes));
+                break;
+
+            case CallRefusedReply { Reason: CallRefusal.NotMember } refused:
+                EndFailed(write, new NotMemberException(refused.Detail));
+                break;
+
+            case CallRefusedReply:
+                write.IsSubmitted = false;
+                _parkedWrites.Add(write);       // it stops: another will lead
+                break;
+
+            case null when failure is RaftException { Outcome: WriteOutcome.NotSubmitted }:
+                write.IsSubmitted = false;
+                _parkedWrites.Add(write);       // never sent
+                break;
+
+            default:
+                EndUnknown(write, $"The connection to the leader {leader.Node} failed after the entry was sent: it may or may not be committed.", failure);
+                break;
+        }
+    }
+
+    /// <summary>Nothing was submitted there. Our own knowledge is newer than the reply when it names somebody else.</summary>
+    private void RouteAgain(LocalWrite write, ServerId asked, ServerId? named)
+    {
+        bool knowsBetter = _protocol.Role == Role.Leader || (_protocol.Leader is { } own && own != asked);
+        if (++write.Detours > DetoursMax)
+            _parkedWrites.Add(write);
+        else if (knowsBetter)
+            Route(write);
+        else if (named is { } leader && leader != asked && leader != Id)
+            Forward(write, leader);
+        else
+            _parkedWrites.Add(write);
+    }
+
+    /// <summary>The leader has it at this index in this term; our own log decides what became of it.</summary>
+    private void AwaitEntry(LocalWrite write, EntryId entry)
+    {
+        write.Entry = entry;
+        if (entry.Index <= _committedKnown)
+            OnOwnCommitted(write);      // the appends overtook the reply
+        else
+            _waiters.AddCommitted(write);
+    }
+
+    private void OnCommitted(LogIndex commitIndex)
+    {
+        _committedKnown = commitIndex;
+        _metrics.OnCommitted(commitIndex);
+        while (_waiters.TakeCommitted(commitIndex) is { } write)
+            OnOwnCommitted(write);
+    }
+
+    private void OnOwnCommitted(LocalWrite write)
+    {
+        if (write.HasEnded)
+            return;
+
+        if (_protocol.TermAt(write.Entry.Index) is not { } term)
+        {
+            EndUnknown(write, "The log no longer tells which entry was committed at its index: it may or may not be committed.", error: null);
+        }
+        else if (term != write.Entry.Term)
+        {
+            _metrics.OnDropped();
+            EndFailed(write, new DroppedEntryException(write.Entry));   // proof: another entry is committed there
+        }
+        else if (write.Wait == WaitFor.Committed)
+        {
+            EndSuccess(write, result: null);
+        }
+        else if (write.Entry.Index > _appliedIndex)
+        {
+            _waiters.AddApplied(write);
+        }
+        else if (_recentResults.TryGet(write.Entry.Index, out object? result))
+        {
+            EndSuccess(write, result);
+        }
+        else
+        {
+            EndUnknown(write, "The entry was committed and applied long before the leader's reply came; its result is not known here.", error: null);
+        }
+    }
+
+    private void EndSuccess(LocalWrite write, object? result)
+    {
+        if (write.HasEnded)
+            return;
+
+        Forget(write);
+        write.TrySetResult(new AddedEntry(write.Entry.Index, write.Entry.Term, result));
+    }
+
+    private void EndFailed(LocalWrite write, RaftException error)
+    {
+        if (write.HasEnded)
+            return;
+
+        Forget(write);
+        write.ReleaseCommand();
+        write.TrySetException(error);
+    }
+
+    internal void EndUnknown(LocalWrite write, string detail, Exception? error)
+    {
+        if (write.HasEnded)
+            return;
+
+        _metrics.OnUnknown();
+        EndFailed(write, new CommitStatusUnknownException(detail, error));
+    }
+
+    internal void EndUnsubmitted(LocalWrite write) =>
+        EndFailed(write, new RaftTimeoutException("The time was up before the entry was submitted. " + DescribeQuorum()));
+
+    private void ExpireWaiting(long now)
+    {
+        if (_admission.WaitingCount > 0)
+        {
+            _admission.ExpireWaiting(now);
+            _waitingRemoteWrites.RemoveWhere(static write => write.HasEnded);
+        }
+
+        ExpireReads(now);
+    }
+
+    private void RetryParked()
+    {
+        if (_parkedWrites.Count > 0)
+        {
+            List<LocalWrite> parked = _parkedWrites;
+            _parkedWrites = [];
+            foreach (LocalWrite write in parked)
+            {
+                write.Detours = 0;
+                Route(write);
+            }
+        }
+
+        RetryParkedReads();
+    }
+}
