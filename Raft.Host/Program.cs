@@ -1,1 +1,30 @@
-WebApplication.CreateBuilder(args).Build().Run();
+using Raft.Host;
+using Raft.Host.Hosting;
+using Raft.Host.Settings;
+
+try
+{
+    CommandLine commands = CommandLine.Parse(args);
+    if (commands.Answer is { } answer)
+    {
+        Console.WriteLine(answer);
+        return 0;
+    }
+
+    if (commands.DevClusterSize is not null)
+        return await DevCluster.RunAsync(commands);
+
+    var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+    builder.AddConfigurationSources(commands);
+    builder.AddRaftHost();
+
+    WebApplication app = builder.Build();
+    app.UseRaftHost();
+    await app.RunNodeAsync(commands);
+    return 0;
+}
+catch (Exception error) when (error is SettingsException or CommandLineException or ListenException)
+{
+    Console.Error.WriteLine(error.Message);
+    return error is ListenException ? FatalExit.Failure : FatalExit.Usage;
+}

@@ -1,0 +1,109 @@
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Raft.Host.Monitoring;
+using Raft.Host.Settings;
+
+namespace Raft.Host.Hosting;
+
+/// <summary>A node as a process: where its settings come from, what it prints, how it ends.</summary>
+internal static class NodeProcess
+{
+    /// <summary>The shipped file, one in the working directory, one that was named, the environment, the command line; the last wins.</summary>
+    public static void AddConfigurationSources(this WebApplicationBuilder builder, CommandLine commands)
+    {
+        ConfigurationManager configuration = builder.Configuration;
+        try
+        {
+            configuration.Sources.Clear();
+            configuration.AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true, reloadOnChange: false);
+            configuration.AddJsonFile(Path.GetFullPath("appsettings.json"), optional: true, reloadOnChange: false);
+            if (commands.ConfigurationFile is { } file)
+                configuration.AddJsonFile(Path.GetFullPath(file), optional: false, reloadOnChange: false);
+            configuration.AddEnvironmentVariables();
+            configuration.AddCommandLine([.. commands.Settings]);
+        }
+        catch (InvalidDataException unreadable)
+        {
+            throw new SettingsException([$"{unreadable.Message} {unreadable.InnerException?.Message}"]);
+        }
+
+        builder.Logging.ClearProviders();
+        builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "HH:mm:ss.fff ";
+            console.UseUtcTimestamp = true;
+        });
+    }
+
+    /// <summary>Listens, tells the reader where, and runs until somebody ends it.</summary>
+    /// <exception cref="ListenException">An endpoint could not be bound.</exception>
+    public static async Task RunNodeAsync(this WebApplication app, CommandLine commands)
+    {
+        NodeSettings settings = app.Services.GetRequiredService<NodeSettings>();
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (Exception error) when (error is IOException or System.Net.Sockets.SocketException or UnauthorizedAccessException)
+        {
+            throw ListenException.Of(error, settings.Endpoints);
+        }
+
+        if (commands.IsDevNode)
+            StopWithStandardInput(app.Lifetime);
+        else
+            Console.WriteLine(Banner(app, settings));
+        await app.WaitForShutdownAsync();
+        await app.DisposeAsync();
+    }
+
+    private static string Banner(WebApplication app, NodeSettings settings)
+    {
+        ICollection<string> addresses = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
+        string api = Bound(addresses, settings.Endpoints.Api, other: settings.Endpoints.Peer);
+        string peer = Bound(addresses, settings.Endpoints.Peer, other: settings.Endpoints.Api);
+        return $"""
+            RaftHost {RaftMeters.Version}: node '{settings.Raft.NodeId}' of cluster '{settings.Raft.ClusterId}'
+              api    {api}  (also /swagger, /v1/status, /readyz, /metrics)
+              peers  {peer}
+              data   {settings.DataDirectory}
+            Try:
+              curl -i --data-binary 'first entry' {api}/v1/entries
+              curl {api}/v1/entries
+              curl -i -X PUT --data-binary 'some value' {api}/v1/kv/some-key
+            Ctrl-C stops it.
+            """;
+    }
+
+    /// <summary>The address as bound: with port 0 the configured one does not tell.</summary>
+    private static string Bound(ICollection<string> addresses, Uri configured, Uri other)
+    {
+        if (configured.Port != 0)
+            return configured.GetLeftPart(UriPartial.Authority);
+
+        string[] candidates = [.. addresses.Where(address => other.Port == 0 || new Uri(address).Port != other.Port)];
+        return candidates.Length == 1 ? candidates[0] : string.Join(" or ", candidates);
+    }
+
+    /// <summary>The dev cluster holds the other end: when it dies, however it dies, so do its nodes.</summary>
+    private static void StopWithStandardInput(IHostApplicationLifetime lifetime)
+    {
+        Stream input = Console.OpenStandardInput();
+        var watch = new Thread(() =>
+        {
+            Span<byte> nothing = stackalloc byte[16];
+            while (input.Read(nothing) > 0)
+            {
+            }
+
+            lifetime.StopApplication();
+        })
+        {
+            IsBackground = true,
+            Name = "stdin",
+        };
+        watch.Start();
+    }
+}

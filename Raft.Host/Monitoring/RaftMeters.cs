@@ -1,0 +1,76 @@
+using System.Diagnostics.Metrics;
+using System.Reflection;
+using Raft.Engine.Protocol;
+using Raft.Engine.Server;
+using Raft.Host.Hosting;
+using Raft.Host.Peers;
+
+namespace Raft.Host.Monitoring;
+
+/// <summary>The gauges of a node: read when somebody scrapes, at no cost in between. Exported as raft_...</summary>
+public sealed class RaftMeters : IDisposable
+{
+    public const string MeterName = "Raft.Host";
+
+    private static readonly (Role Role, string Label)[] Roles =
+        [(Role.Follower, "follower"), (Role.PreCandidate, "pre-candidate"), (Role.Candidate, "candidate"), (Role.Leader, "leader")];
+
+    private readonly GroupRegistry _groups;
+    private readonly PeerTransport _peers;
+    private readonly Meter _meter = new(MeterName);
+
+    public RaftMeters(GroupRegistry groups, NodeState state, Readiness readiness, PeerTransport peers)
+    {
+        _groups = groups;
+        _peers = peers;
+        Gauge("raft.term", "The current term.", server => server.CurrentTerm.Value);
+        Gauge("raft.is_leader", "1 where this node leads.", server => server.Role == Role.Leader ? 1 : 0);
+        Gauge("raft.has_leader", "1 where this node knows a leader.", server => server.CurrentLeader is null ? 0 : 1);
+        Gauge("raft.commit_index", "The highest index known to be committed.", server => server.CommitIndex.Value);
+        Gauge("raft.applied_index", "The highest index that the state machine has applied.", server => server.AppliedIndex.Value);
+        Gauge("raft.durable_index", "The highest index that is durable on this node.", server => server.DurableIndex.Value);
+        Gauge("raft.last_index", "The last index of the log, durable or not.", server => server.LastIndex.Value);
+        Gauge("raft.members", "Members of the configuration in force.", server => server.Configuration.All.Count());
+        Gauge("raft.voters", "Voters of the configuration in force.", server => Voters(server).Count());
+        Gauge("raft.voters_alive", "Voters that this node hears, itself included.", AliveVoters);
+        _meter.CreateObservableGauge("raft.role", MeasureRoles, unit: null, "1 for the role that the server has.");
+        _meter.CreateObservableGauge("raft.peer.match_lag", MeasureMatchLag, unit: null, "Leader: entries of the log that the peer does not hold durably yet.");
+        _meter.CreateObservableGauge("raft.ready", () => readiness.Now().IsReady ? 1 : 0, unit: null, "1 while /readyz says yes.");
+        _meter.CreateObservableGauge("raft.quarantine", () => state.Now.Phase == NodePhase.Quarantine ? 1 : 0, unit: null, "1 while the node is kept out because of its disk.");
+        _meter.CreateObservableGauge("raft.build_info", () => BuildInfo, unit: null, "1; the labels tell the build.");
+    }
+
+    /// <summary>The version of this build.</summary>
+    public static string Version { get; } =
+        typeof(RaftMeters).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
+
+    private static Measurement<int> BuildInfo { get; } = new(1,
+        new("version", Version), new("runtime", Environment.Version.ToString()));
+
+    public void Dispose() => _meter.Dispose();
+
+    private void Gauge(string name, string help, Func<RaftServer, long> read) =>
+        _meter.CreateObservableGauge(name, () => _groups.All.Select(group => new Measurement<long>(read(group.Server), GroupLabel(group))), unit: null, help);
+
+    private IEnumerable<Measurement<int>> MeasureRoles() =>
+        from hosted in _groups.All
+        from role in Roles
+        select new Measurement<int>(hosted.Server.Role == role.Role ? 1 : 0, GroupLabel(hosted), new("role", role.Label));
+
+    private IEnumerable<Measurement<long>> MeasureMatchLag() =>
+        from hosted in _groups.All
+        where hosted.Server.Role == Role.Leader
+        from peer in hosted.Server.Peers
+        where peer.Server != hosted.Server.Id
+        select new Measurement<long>(Math.Max(0, hosted.Server.LastIndex - peer.MatchIndex), GroupLabel(hosted), new("peer", peer.Server.Node.Value));
+
+    private long AliveVoters(RaftServer server)
+    {
+        IReadOnlyList<PeerStatus> peers = _peers.Peers;
+        return Voters(server).Count(voter => voter.Id == server.Id || peers.Any(peer => peer.Node == voter.Node && peer.IsAlive));
+    }
+
+    private static IEnumerable<Member> Voters(RaftServer server) => server.Configuration.All.Where(member => member.Kind == MemberKind.Voter);
+
+    private static KeyValuePair<string, object?> GroupLabel(HostedGroup group) => new("group", group.Id.Value);
+}

@@ -1,0 +1,57 @@
+using Raft.Host.Hosting;
+using Raft.Host.Monitoring;
+using Raft.Host.Peers;
+using Raft.Host.Settings;
+
+namespace Raft.Host;
+
+/// <summary>What makes a web application a node.</summary>
+public static class RaftHostBuilderExtensions
+{
+    /// <summary>Reads the settings, names the endpoints and adds every service of a node.</summary>
+    /// <exception cref="SettingsException">The configuration cannot be used; lists every fault.</exception>
+    public static WebApplicationBuilder AddRaftHost(this WebApplicationBuilder builder)
+    {
+        NodeSettings settings = NodeSettings.Read(builder.Configuration);
+        builder.WebHost.ConfigureKestrel((context, kestrel) =>
+        {
+            kestrel.AddServerHeader = false;
+            PeerPort.ConfigureEndpoints(kestrel, context.Configuration);
+        });
+
+        IServiceCollection services = builder.Services;
+        services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(10));
+        services.AddSingleton(settings);
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<NodeState>();
+        services.AddSingleton<GroupRegistry>();
+        services.AddSingleton<FormationDesk>();
+        services.AddSingleton<RequestsInFlight>();
+        services.AddSingleton(PeerSettingsOf(settings.Raft));
+        services.AddSingleton<PeerTransport>();
+        services.AddRaftMonitoring();
+        services.AddHostedService<RaftHostedService>();
+        return builder;
+    }
+
+    /// <summary>All routes of a node, each on its endpoint.</summary>
+    public static WebApplication UseRaftHost(this WebApplication app)
+    {
+        app.UseRouting();
+        app.UsePeerPort();
+        WriteOutcomes outcomes = app.Services.GetRequiredService<WriteOutcomes>();
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/v1"), api => api.Use(next => context => outcomes.CountAsync(context, next)));
+
+        RouteGroupBuilder peerRoutes = app.MapPeerRoutes();
+        app.Services.GetRequiredService<PeerTransport>().Map(peerRoutes);
+        peerRoutes.MapFormation();
+        app.MapRaftMetrics();
+        return app;
+    }
+
+    private static PeerSettings PeerSettingsOf(RaftOptions options) => new()
+    {
+        Ping = TimeSpan.FromMilliseconds(options.FailureDetector.PingMs),
+        LivenessTimeout = TimeSpan.FromMilliseconds(options.FailureDetector.TimeoutMs),
+    };
+}

@@ -1,0 +1,148 @@
+namespace Raft.Host.Settings;
+
+/// <summary>Section <c>Raft</c> of the configuration: every key with its unit and default.</summary>
+/// <remarks>Names that end in Ms are milliseconds, in Bytes bytes. <see cref="StrictBinder"/> refuses keys that are not here.</remarks>
+public sealed class RaftOptions
+{
+    /// <summary>What people call the cluster: 1 to 63 letters, digits, '.', '-' or '_'. Part of the cluster's identity. Default "raft".</summary>
+    public string ClusterId { get; set; } = "raft";
+
+    /// <summary>What people call this node, unique in the cluster; same characters. Default "n1".</summary>
+    public string NodeId { get; set; } = "n1";
+
+    /// <summary>Where this node keeps its data; made when it is missing. Relative to the working directory. Default "data".</summary>
+    public string DataDirectory { get; set; } = "data";
+
+    /// <summary>Whether an empty node without <see cref="Members"/> forms a cluster of one. Default false; the shipped file says true.</summary>
+    public bool Bootstrap { get; set; }
+
+    /// <summary>Who forms the cluster, this node included; the same list on every node. After formation only a hint. Default none.</summary>
+    public List<MemberOptions> Members { get; set; } = [];
+
+    /// <summary>Reserved: the address of a cluster to join. Has to be empty in this release.</summary>
+    public string Join { get; set; } = "";
+
+    /// <summary>Reserved: whether a node that lost its disk is replaced automatically. Has no effect in this release. Default auto.</summary>
+    public RejoinMode Rejoin { get; set; } = RejoinMode.Auto;
+
+    /// <summary>The groups that this node runs. This release runs one, named "default".</summary>
+    public List<GroupOptions> Groups { get; set; } = [];
+
+    /// <summary>Threads that own groups; 0 is one per core. Default 0.</summary>
+    public int Shards { get; set; }
+
+    /// <summary>The protocol's clock, milliseconds. Default 50.</summary>
+    public int TickMs { get; set; } = 50;
+
+    /// <summary>An election is due after a random number of ticks from this to twice this. Default 10.</summary>
+    public int ElectionTicks { get; set; } = 10;
+
+    /// <summary>How long a request may take before it is answered without an outcome, milliseconds. Default 5000.</summary>
+    public int RequestTimeoutMs { get; set; } = 5000;
+
+    /// <summary>A leader whose oldest disk write has waited longer hands over, milliseconds. Default 2000.</summary>
+    public int DiskStallMs { get; set; } = 2000;
+
+    public FailureDetectorOptions FailureDetector { get; set; } = new();
+
+    public LimitsOptions Limits { get; set; } = new();
+
+    public JournalOptions Journal { get; set; } = new();
+
+    public IdempotencyOptions Idempotency { get; set; } = new();
+
+    public SecurityOptions Security { get; set; } = new();
+}
+
+public enum RejoinMode
+{
+    Auto,
+    Never,
+}
+
+public sealed class MemberOptions
+{
+    /// <summary>The member's <see cref="RaftOptions.NodeId"/>.</summary>
+    public string Id { get; set; } = "";
+
+    /// <summary>Where the other nodes reach its Peer endpoint: scheme, host, port.</summary>
+    public string PeerUrl { get; set; } = "";
+
+    /// <summary>Where clients reach its Api endpoint; used for status and hints. Default empty: not told.</summary>
+    public string ApiUrl { get; set; } = "";
+
+    /// <summary>Whether it counts in quorums; false makes it a learner. Default true.</summary>
+    public bool Voter { get; set; } = true;
+}
+
+public sealed class GroupOptions
+{
+    /// <summary>The group's name.</summary>
+    public string Id { get; set; } = "";
+}
+
+public sealed class FailureDetectorOptions
+{
+    /// <summary>One small frame per pair of nodes in this time, milliseconds. Default 100.</summary>
+    public int PingMs { get; set; } = 100;
+
+    /// <summary>Who was silent for longer counts as dead, milliseconds. Default 400.</summary>
+    public int TimeoutMs { get; set; } = 400;
+}
+
+public sealed class LimitsOptions
+{
+    /// <summary>The largest command: one body, or one batch. Default 1 MiB.</summary>
+    public int MaxCommandBytes { get; set; } = 1 << 20;
+
+    /// <summary>Admitted and not yet applied, per group. Default 16 MiB.</summary>
+    public long MaxUncommittedBytes { get; set; } = 16L << 20;
+
+    /// <summary>The same over all groups of the process. Default 256 MiB.</summary>
+    public long MaxTotalBytes { get; set; } = 256L << 20;
+
+    /// <summary>Recent entries kept in memory for lagging peers, per group. Default 16 MiB.</summary>
+    public long MaxCacheBytes { get; set; } = 16L << 20;
+
+    /// <summary>Reserved: the log on disk that forces a snapshot. Has no effect in this release. Default 1 GiB.</summary>
+    public long MaxLogDiskBytes { get; set; } = 1L << 30;
+
+    /// <summary>Reserved: growth of the log below which no snapshot is taken. Has no effect in this release. Default 64 MiB.</summary>
+    public long SnapshotFloorBytes { get; set; } = 64L << 20;
+
+    /// <summary>Reserved: entries that a snapshot leaves in the log. Has no effect in this release. Default 10,000.</summary>
+    public long SnapshotTrailingEntries { get; set; } = 10_000;
+
+    /// <summary>Reserved: bytes of entries that a snapshot leaves in the log. Has no effect in this release. Default 16 MiB.</summary>
+    public long SnapshotTrailingBytes { get; set; } = 16L << 20;
+
+    /// <summary>Append requests under way to one peer. Default 64.</summary>
+    public int MaxInFlightAppends { get; set; } = 64;
+
+    /// <summary>Bytes of entries in one append request; a single larger entry goes alone. Default 256 KiB.</summary>
+    public int MaxAppendBytes { get; set; } = 256 << 10;
+}
+
+public sealed class JournalOptions
+{
+    /// <summary>Journal entries kept; older ones answer 410. Default 1,000,000.</summary>
+    public long MaxEntries { get; set; } = 1_000_000;
+
+    /// <summary>Bytes of journal entries kept. Default 256 MiB.</summary>
+    public long MaxBytes { get; set; } = 256L << 20;
+}
+
+public sealed class IdempotencyOptions
+{
+    /// <summary>Idempotency keys kept; a table full of young keys answers 429. Default 100,000.</summary>
+    public int MaxKeys { get; set; } = 100_000;
+
+    /// <summary>For how long a key is kept at least, by the leader's time stamps, seconds. Default 600.</summary>
+    public int MinAgeSeconds { get; set; } = 600;
+}
+
+public sealed class SecurityOptions
+{
+    /// <summary>Whether endpoints beyond loopback may listen without TLS. Default false.</summary>
+    public bool AllowInsecure { get; set; }
+}
