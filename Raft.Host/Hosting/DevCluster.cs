@@ -4,7 +4,7 @@ using Raft.Host.Settings;
 namespace Raft.Host.Hosting;
 
 /// <summary>Several nodes on this machine, each a process of its own with a data directory of its own: to try things, and to kill nodes.</summary>
-internal sealed class DevCluster
+internal sealed class DevCluster : IDisposable
 {
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(15);
 
@@ -21,12 +21,14 @@ internal sealed class DevCluster
     public static async Task<int> RunAsync(CommandLine commands)
     {
         CheckSettings(commands);
-        var cluster = new DevCluster(commands);
+        using var cluster = new DevCluster(commands);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, cluster.OnSignal);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, cluster.OnSignal);
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, cluster.OnSignal);
         return await cluster.RunAsync();
     }
+
+    public void Dispose() => _stopping.Dispose();
 
     /// <summary>A fault in the settings is told once, and not by every node.</summary>
     private static void CheckSettings(CommandLine commands)

@@ -17,7 +17,7 @@ namespace Raft.Host.Hosting;
 /// Stop: requests finish, servers, peers, shards, storage; before Kestrel waits for its connections, or the peers' streams
 /// would hold it up.
 /// </remarks>
-public sealed class RaftHostedService : IHostedLifecycleService
+public sealed class RaftHostedService : IHostedLifecycleService, IDisposable
 {
     private static readonly TimeSpan DrainPatience = TimeSpan.FromSeconds(2);
 
@@ -96,6 +96,8 @@ public sealed class RaftHostedService : IHostedLifecycleService
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
+    public void Dispose() => _stopping.Dispose();
+
     private async Task RunAsync(CancellationToken cancellation)
     {
         try
@@ -161,7 +163,10 @@ public sealed class RaftHostedService : IHostedLifecycleService
                 new PreloadedStorage(storage, persisted),
                 stateMachine,
                 _peers.FailureDetector,
-                _logs.CreateLogger<RaftServer>()),
+                _logs.CreateLogger<RaftServer>())
+            {
+                Budget = new MemoryBudget(options.Limits.MaxTotalBytes),
+            },
             ServerSettings.Of(options, self, store.StartCount));
 
         await server.StartAsync(cancellation);

@@ -96,7 +96,7 @@ public sealed record CommandLine
         int equals = argument.IndexOf('=', StringComparison.Ordinal);
         string key = equals < 0 ? argument : argument[..equals];
         if (!key.StartsWith("--", StringComparison.Ordinal) || !Sections.Contains(key[2..].Split(':')[0], StringComparer.OrdinalIgnoreCase))
-            throw new CommandLineException($"'{argument}' is no known argument. {Environment.NewLine}{Help}");
+            throw new CommandLineException($"'{argument}' is no known argument.{Environment.NewLine}{Help}");
         if (equals >= 0)
             return argument;
 
