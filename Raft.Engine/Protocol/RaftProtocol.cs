@@ -7,66 +7,329 @@ namespace Raft.Engine.Protocol;
 /// </summary>
 public sealed partial class RaftProtocol
 {
-    public RaftProtocol(ProtocolSettings settings, PersistedState state, IPeerLiveness liveness, Random random) => throw new NotImplementedException();
+    private readonly ProtocolSettings _settings;
+    private readonly ServerId _self;
+    private readonly IPeerLiveness _liveness;
+    private readonly Random _random;
+    private readonly RaftLog _log;
 
-    public Role Role => throw new NotImplementedException();
-    public Term CurrentTerm => throw new NotImplementedException();
+    // Term and vote: as of now, as handed to storage, and as durable. Rule 1
+    private Term _term;
+    private ServerId? _vote;
+    private TermAndVote _handedTermAndVote;
+    private TermAndVote _durableTermAndVote;
+
+    // Role, and the leader with what makes it count as alive. Rule 4
+    private Role _role;
+    private ServerId? _leader;
+    private long _leaderStart;
+    private int _ticksSinceAppend;
+    private bool _hasLeaderSign;
+    private int _electionElapsed;
+    private int _electionTimeout;
+    private VoteTally _tally = new();
+
+    // _applied <= _handedToApply <= min(_commitIndex, _durableIndex); _durableIndex <= _handedIndex <= last
+    private LogIndex _commitIndex;
+    private LogIndex _durableIndex;
+    private LogIndex _handedIndex;
+    private LogIndex _handedToApply;
+    private LogIndex _appliedIndex;
+    private LogIndex? _truncateFrom;             // of what was handed to storage, lowest since the last poll
+    private readonly List<BatchUnderWay> _underWay = [];
+    private long _batchNumber;
+
+    // Follower: what is verified to match the log of this term's leader; 0 in a new term.
+    private LogIndex _matchedIndex;
+
+    // Every configuration of the log with its index; the last one is in force, so truncation can restore. Rule 8
+    private readonly List<(LogIndex Index, Configuration Configuration)> _configurations = [];
+
+    // Leader only.
+    private ProgressTracker? _tracker;
+    private ReadRound? _readRound;
+    private ReadId? _readWaiting;
+    private long _lastReadId;
+    private ServerId? _transferTarget;
+    private int _transferTicks;
+    private bool _isTimeoutNowSent;
+
+    // What the next poll gives.
+    private List<Message> _sendAtOnce = [];
+    private List<Message> _sendWhenDurable = [];
+    private List<ReadReady> _readsReady = [];
+    private List<ReadId> _readsFailed = [];
+    private List<EntriesWanted> _entriesWanted = [];
+    private List<Entry> _readToApply = [];
+    private bool _isApplyReading;
+    private LogIndex _applyReadGate;             // the next read for the applier waits until this was applied
+    private int _acknowledgementSlot = -1;       // in _sendWhenDurable: a later acknowledgement replaces it
+    private bool _isReplicationDue;
+    private LogIndex _reportedCommit;
+    private RoleChange _reportedRole;
+    private LogIndex _reportedConfiguration;
+    private Configuration _reportedConfigurationValue;
+
+    private struct BatchUnderWay
+    {
+        public long Number;
+        public LogIndex LastIndex;               // lowered by every later truncation. Rule 1
+        public TermAndVote TermAndVote;
+    }
+
+    public RaftProtocol(ProtocolSettings settings, PersistedState state, IPeerLiveness liveness, Random random)
+    {
+        _settings = settings;
+        _self = settings.Self;
+        _liveness = liveness;
+        _random = random;
+        _log = new RaftLog(state, settings.MaxCacheBytes);
+
+        _term = state.TermAndVote.Term;
+        _vote = state.TermAndVote.Vote;
+        _handedTermAndVote = _durableTermAndVote = state.TermAndVote;
+        _durableIndex = _handedIndex = _log.LastIndex;
+        _commitIndex = _handedToApply = _appliedIndex = _reportedCommit = state.Snapshot?.Index ?? LogIndex.Zero;
+        Invariant.Holds(_log.LastTerm <= _term);
+
+        _configurations.Add((_commitIndex, state.Snapshot?.Configuration ?? Configuration.Empty));
+        foreach (Entry entry in state.ConfigurationEntries)
+        {
+            if (entry.Index > _commitIndex && entry.Index <= _log.LastIndex)
+                _configurations.Add((entry.Index, Configuration.Decode(entry.Payload.Span)));
+        }
+
+        _reportedConfiguration = ConfigurationIndex;
+        _reportedConfigurationValue = Configuration;
+        _reportedRole = new RoleChange(_role, _term, _leader);
+        ResetElectionClock();
+    }
+
+    public Role Role => _role;
+    public Term CurrentTerm => _term;
 
     /// <summary>The leader of the current term, when one is known and counts as alive.</summary>
-    public ServerId? Leader => throw new NotImplementedException();
-    public LogIndex CommitIndex => throw new NotImplementedException();
+    public ServerId? Leader => _leader;
+    public LogIndex CommitIndex => _commitIndex;
 
     /// <summary>The last index that this server's disk holds for certain.</summary>
-    public LogIndex DurableIndex => throw new NotImplementedException();
-    public LogIndex LastIndex => throw new NotImplementedException();
-    public LogIndex FirstIndex => throw new NotImplementedException();
+    public LogIndex DurableIndex => _durableIndex;
+    public LogIndex LastIndex => _log.LastIndex;
+    public LogIndex FirstIndex => _log.FirstIndex;
 
     /// <summary>In force: the last one in the log, committed or not.</summary>
-    public Configuration Configuration => throw new NotImplementedException();
-    public LogIndex ConfigurationIndex => throw new NotImplementedException();
+    public Configuration Configuration => _configurations[^1].Configuration;
+    public LogIndex ConfigurationIndex => _configurations[^1].Index;
 
     /// <summary>The term of an entry; null above the log and below what is known.</summary>
-    public Term? TermAt(LogIndex index) => throw new NotImplementedException();
+    public Term? TermAt(LogIndex index) => _log.TermAt(index);
 
     /// <summary>How the leader sees its peers; empty on others.</summary>
-    public IReadOnlyList<PeerProgress> Peers => throw new NotImplementedException();
+    public IReadOnlyList<PeerProgress> Peers => _tracker is null ? [] : [.. _tracker.Peers.Select(peer => new PeerProgress(
+        peer.Id,
+        peer.IsReading ? "Reading" : peer.State.ToString(),
+        peer.MatchIndex,
+        peer.NextIndex,
+        peer.InFlightCount,
+        peer.InFlightBytes,
+        _liveness.IsAlive(peer.Id)))];
 
     /// <summary>Takes a message from another server. Any message, at any time, in any order, is safe.</summary>
-    public void Step(Message message) => throw new NotImplementedException();
+    public void Step(Message message)
+    {
+        // What is meant for another disk under our name must not be read. Rule 12
+        if (message.To != _self || message.From == _self || message.From.Node.Value is null)
+            return;
+        if (_tracker?.Find(message.From) is { } peer)
+        {
+            peer.WasHeard = true;
+            peer.IsAnswerDue = false;
+        }
+
+        switch (message)
+        {
+            case VoteRequest request:
+                OnVoteRequest(request);
+                break;
+            case AppendRequest request when request.Term < _term:
+                // An old leader must learn of the newer term, and so must a new one that is not yet sure. PhD 3.3
+                Answer(RejectionOf(request));
+                break;
+            case ReadQuorumRequest request when request.Term < _term:
+                Answer(new ReadQuorumReply(_self, request.From, _term, request.ReadId));
+                break;
+            case AppendRequest or ReadQuorumRequest or TimeoutNow when message.Term >= _term:
+                if (message.Term > _term)
+                    BecomeFollower(message.Term);
+                OnLeaderMessage(message);
+                break;
+            case VoteReply reply:
+                OnVoteReply(reply);
+                break;
+            case AppendReply or ReadQuorumReply when message.Term > _term:
+                StepDownFor(message);
+                break;
+            case AppendReply reply when reply.Term == _term && _role == Role.Leader:
+                OnAppendReply(reply);
+                break;
+            case ReadQuorumReply reply when reply.Term == _term && _role == Role.Leader:
+                OnReadQuorumReply(reply);
+                break;
+        }
+    }
 
     /// <summary>One tick of logical time.</summary>
-    public void Tick() => throw new NotImplementedException();
+    public void Tick()
+    {
+        _isApplyReadBlocked = false;
+        if (_role == Role.Leader)
+            TickLeader();
+        else
+            TickOther();
+    }
 
     /// <summary>Appends on the leader; null when this server does not lead or hands over leadership. Replicated at the next poll.</summary>
-    public EntryId? AddEntry(EntryKind kind, ReadOnlyMemory<byte> payload, long timeMs) => throw new NotImplementedException();
+    public EntryId? AddEntry(EntryKind kind, ReadOnlyMemory<byte> payload, long timeMs)
+    {
+        if (_role != Role.Leader || _transferTarget is not null)
+            return null;
 
-    /// <summary>Starts, or joins, a read barrier; null when this server does not lead. Ends in ReadsReady or ReadsFailed. Rule 9.</summary>
-    public ReadId? StartRead() => throw new NotImplementedException();
-
-    /// <summary>Whether a poll would give anything.</summary>
-    public bool HasOutput => throw new NotImplementedException();
-
-    public OutputBatch TakeOutput() => throw new NotImplementedException();
+        var entry = new Entry(_log.LastIndex.Next, _term, kind, Math.Max(timeMs, _log.LastTimeMs), payload);
+        Append(entry, kind == EntryKind.Configuration ? Configuration.Decode(payload.Span) : null);
+        _isReplicationDue = true;
+        return entry.Id;
+    }
 
     /// <summary>Storage has completed the batch of this number, and so all before it. Rule 1.</summary>
-    public void OnDurable(long batchNumber) => throw new NotImplementedException();
+    public void OnDurable(long batchNumber)
+    {
+        Invariant.Holds(batchNumber <= _batchNumber);
+        int done = 0;
+        while (done < _underWay.Count && _underWay[done].Number <= batchNumber)
+            done++;
+        if (done == 0)
+            return;
 
-    /// <summary>The answer to EntriesWanted; an empty list when they could not be read (the peer is tried again at the next tick).</summary>
-    public void OnEntriesRead(ServerId peer, LogIndex from, IReadOnlyList<Entry> entries) => throw new NotImplementedException();
+        BatchUnderWay last = _underWay[done - 1];
+        _underWay.RemoveRange(0, done);
+        _durableIndex = LogIndex.Max(_durableIndex, last.LastIndex);
+        _durableTermAndVote = last.TermAndVote;
+        Invariant.Holds(_durableIndex <= _handedIndex);
+        ReleaseMemory();
+
+        if (_role == Role.Candidate)
+            CountOwnVote();
+        else if (_role == Role.Leader && _tracker!.Self.Acknowledge(_durableIndex)) // a leader has a tracker
+            AdvanceCommitIndex();
+    }
 
     /// <summary>The state machine has applied up to here; memory may let go of older entries.</summary>
-    public void OnApplied(LogIndex index) => throw new NotImplementedException();
+    public void OnApplied(LogIndex index)
+    {
+        Invariant.Holds(index <= _handedToApply);
+        _appliedIndex = LogIndex.Max(_appliedIndex, index);
+        ReleaseMemory();
+    }
 
     /// <summary>A liveness frame brought news, or a connection ended: ask the view again now and not at the next tick.</summary>
-    public void OnLivenessChanged() => throw new NotImplementedException();
+    public void OnLivenessChanged() => ReviewLeader();
 
-    /// <summary>The transport could not deliver to this server: back to PROBE. Rule 5.</summary>
-    public void OnUnreachable(ServerId server) => throw new NotImplementedException();
+    private bool IsTermDurable => _durableTermAndVote.Term == _term;
 
-    /// <summary>Tells this peer of commit progress at once from now on, while it waits for forwarded calls. Rule 5.</summary>
-    public void OnPeerWaits(ServerId server, LogIndex index) => throw new NotImplementedException();
+    private void ReleaseMemory() => _log.Release(LogIndex.Min(_appliedIndex, _durableIndex));
+
+    private void BecomeFollower(Term term)
+    {
+        Invariant.Holds(term >= _term);
+        if (term > _term)
+        {
+            _term = term;
+            _vote = null;
+            _matchedIndex = LogIndex.Zero;
+        }
+
+        if (_role == Role.Leader)
+            StopLeading();
+        if (_role != Role.Follower)
+            ResetElectionClock();
+        _role = Role.Follower;
+        _leader = null;
+    }
+
+    /// <summary>A reply of a higher term: only who counts answers needs to care, and only members count. Rules 4, 12</summary>
+    private void StepDownFor(Message reply)
+    {
+        if (_role != Role.Follower && Configuration.Contains(reply.From))
+            BecomeFollower(reply.Term);
+    }
+
+    /// <summary>Puts an entry behind the log; a configuration counts from here on. PhD 4.1</summary>
+    private void Append(Entry entry, Configuration? configuration)
+    {
+        _log.Append(entry);
+        if (configuration is not null)
+        {
+            _configurations.Add((entry.Index, configuration));
+            OnConfigurationInForce();
+        }
+    }
+
+    /// <summary>Forgets a tail that the leader of this term does not have; a configuration in it is undone. Rules 1, 8</summary>
+    private void TruncateFrom(LogIndex index)
+    {
+        Invariant.Holds(_role == Role.Follower);
+        Invariant.Holds(index > _commitIndex);
+        Invariant.Holds(index > _matchedIndex);
+        _log.TruncateFrom(index);
+
+        // What is still under way to the disk will be overwritten there: its completion says nothing about the new tail.
+        LogIndex left = index.Previous;
+        for (int i = 0; i < _underWay.Count; i++)
+        {
+            BatchUnderWay batch = _underWay[i];
+            batch.LastIndex = LogIndex.Min(batch.LastIndex, left);
+            _underWay[i] = batch;
+        }
+
+        if (index <= _handedIndex)
+        {
+            _truncateFrom = _truncateFrom is { } earlier ? LogIndex.Min(earlier, index) : index;
+            _handedIndex = left;
+        }
+
+        _durableIndex = LogIndex.Min(_durableIndex, left);
+        int kept = _configurations.Count;
+        while (_configurations[kept - 1].Index >= index && kept > 1)
+            kept--;
+        if (kept < _configurations.Count)
+        {
+            _configurations.RemoveRange(kept, _configurations.Count - kept);
+            OnConfigurationInForce();
+        }
+    }
+
+    private void OnConfigurationInForce()
+    {
+        _tracker?.Configure(Configuration, _log.LastIndex.Next);
+        RenumberReadRound();
+    }
+
+    private void SetCommitIndex(LogIndex index)
+    {
+        Invariant.Holds(index > _commitIndex);
+        Invariant.Holds(index <= _log.LastIndex);
+        bool commitsConfiguration = ConfigurationIndex > _commitIndex && ConfigurationIndex <= index;
+        _commitIndex = index;
+        if (commitsConfiguration)
+            RenumberReadRound();
+    }
+
+    /// <summary>Answers at once if our term is durable, else with the batch that makes it so.</summary>
+    private void Answer(Message message) => (IsTermDurable ? _sendAtOnce : _sendWhenDurable).Add(Signed(message));
+
+    private void SendAtOnce(Message message) => _sendAtOnce.Add(Signed(message));
+
+    private void SendWhenDurable(Message message) => _sendWhenDurable.Add(Signed(message));
+
+    private Message Signed(Message message) => message with { SenderStart = _settings.StartCount };
 }
-
-/// <summary>One peer as the leader sees it.</summary>
-public readonly record struct PeerProgress(
-    ServerId Server, string State, LogIndex MatchIndex, LogIndex NextIndex, int InFlightAppends, long InFlightBytes, bool IsAlive);

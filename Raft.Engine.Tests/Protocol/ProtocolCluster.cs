@@ -1,0 +1,154 @@
+using Raft.Engine.Protocol;
+
+namespace Raft.Engine.Tests.Protocol;
+
+/// <summary>Several nodes and a network that does what the test says. No time but ticks, no chance but the seed.</summary>
+internal sealed class ProtocolCluster
+{
+    private readonly HashSet<(ServerId From, ServerId To)> _cut = [];
+    private readonly List<Message> _network = [];
+
+    public ProtocolCluster(int voters, int learners = 0, int seed = 7, Func<ProtocolSettings, ProtocolSettings>? adjust = null)
+        : this(ConfigurationOf(voters, learners), seed, adjust)
+    {
+    }
+
+    public ProtocolCluster(Configuration configuration, int seed = 7, Func<ProtocolSettings, ProtocolSettings>? adjust = null)
+    {
+        foreach (Member member in configuration.All)
+        {
+            var disk = new TestDisk();
+            disk.Write(new PersistRequest(new TermAndVote(new Term(1), null), null, [FirstEntry(configuration)]));
+            Nodes.Add(new ProtocolNode(member.Id, disk, new View(this, member.Id), seed + (Nodes.Count * 1000), adjust));
+        }
+    }
+
+    public List<ProtocolNode> Nodes { get; } = [];
+
+    /// <summary>Sees every message that is about to be delivered; false drops it.</summary>
+    public Func<Message, bool> Filter { get; set; } = _ => true;
+
+    public ProtocolNode this[int number] => Nodes[number - 1];
+
+    public ProtocolNode? LeaderOrNull => Nodes
+        .Where(node => node.IsUp && node.Protocol.Role == Role.Leader)
+        .MaxBy(node => node.Protocol.CurrentTerm);
+
+    public ProtocolNode Leader => LeaderOrNull ?? throw new InvalidOperationException("No node leads.");
+
+    public static ServerId IdOf(int number) => new(new NodeId($"n{number}"), new StorageId((UInt128)number));
+
+    public static Member MemberOf(int number, MemberKind kind = MemberKind.Voter) =>
+        new(IdOf(number).Node, IdOf(number).Storage, kind, $"http://n{number}:1", $"http://n{number}:2");
+
+    public static Configuration ConfigurationOf(int voters, int learners = 0) => Configuration.Of(
+        Enumerable.Range(1, voters + learners).Select(n => MemberOf(n, n <= voters ? MemberKind.Voter : MemberKind.Learner)));
+
+    public static Entry FirstEntry(Configuration configuration) =>
+        new(new LogIndex(1), new Term(1), EntryKind.Configuration, timeMs: 0, configuration.Encode());
+
+    public void Cut(ServerId from, ServerId to) => _cut.Add((from, to));
+
+    public void Isolate(ProtocolNode node)
+    {
+        foreach (ProtocolNode other in Nodes)
+        {
+            Cut(node.Id, other.Id);
+            Cut(other.Id, node.Id);
+        }
+    }
+
+    public void Heal() => _cut.Clear();
+
+    public bool IsConnected(ServerId from, ServerId to) => !_cut.Contains((from, to));
+
+    public ProtocolNode? Find(ServerId id) => Nodes.Find(node => node.Id == id);
+
+    /// <summary>Delivers, polls and writes until nothing moves any more.</summary>
+    public void Settle()
+    {
+        for (int round = 0; round < 10_000; round++)
+        {
+            foreach (ProtocolNode node in Nodes.Where(node => node.IsUp))
+            {
+                node.Settle();
+                _network.AddRange(node.TakeSent());
+            }
+
+            if (_network.Count == 0)
+                return;
+            Message[] messages = [.. _network];
+            _network.Clear();
+            foreach (Message message in messages)
+            {
+                if (IsConnected(message.From, message.To) && Filter(message) && Find(message.To) is { IsUp: true } receiver)
+                    receiver.Step(message);
+            }
+        }
+
+        throw new InvalidOperationException("The cluster does not come to rest.");
+    }
+
+    public void Tick(int ticks = 1)
+    {
+        for (int i = 0; i < ticks; i++)
+        {
+            foreach (ProtocolNode node in Nodes.Where(node => node.IsUp))
+                node.Protocol.Tick();
+            Settle();
+        }
+    }
+
+    /// <summary>Ticks until the claim holds.</summary>
+    public void TickUntil(Func<bool> claim, int ticksMax = 500)
+    {
+        Settle();
+        for (int i = 0; i < ticksMax && !claim(); i++)
+            Tick();
+        Assert.True(claim());
+    }
+
+    public ProtocolNode Elect(int? number = null)
+    {
+        if (number is { } wanted)
+        {
+            while (this[wanted].Protocol.Role == Role.Follower)
+                this[wanted].Protocol.Tick();
+            Settle();
+            Assert.Equal(Role.Leader, this[wanted].Protocol.Role);
+            Tick(2);
+            return this[wanted];
+        }
+
+        TickUntil(() => LeaderOrNull is { } leader && Nodes.All(node => !node.IsUp || node.Protocol.Leader == leader.Id));
+        Tick(2);
+        return Leader;
+    }
+
+    public static EntryId Add(ProtocolNode node, string text) =>
+        node.Protocol.AddEntry(EntryKind.Command, System.Text.Encoding.UTF8.GetBytes(text), timeMs: 1) ?? throw new InvalidOperationException("not leader");
+
+    public static string[] CommandsOf(ProtocolNode node) => [.. node.Applied
+        .Where(entry => entry.Kind == EntryKind.Command)
+        .Select(entry => System.Text.Encoding.UTF8.GetString(entry.Payload.Span))];
+
+    /// <summary>Frames that arrive the moment something changes.</summary>
+    private sealed class View(ProtocolCluster cluster, ServerId self) : IPeerLiveness
+    {
+        public LeaderSign LeaderSign(ServerId server, long start, Term term)
+        {
+            if (!cluster.IsConnected(server, self) || cluster.Find(server) is not { } node)
+                return Engine.Protocol.LeaderSign.Silent;
+            if (!node.IsUp || node.StartCount != start)
+                return Engine.Protocol.LeaderSign.Denies;
+            if (node.Protocol.CurrentTerm < term)
+                return Engine.Protocol.LeaderSign.Silent;
+            return node.Protocol.Role == Role.Leader ? Engine.Protocol.LeaderSign.Leads : Engine.Protocol.LeaderSign.Denies;
+        }
+
+        public bool IsFollowing(ServerId server, Term term) =>
+            IsAlive(server) && cluster.Find(server) is { } node && node.Protocol.CurrentTerm == term && node.Protocol.Leader == self;
+
+        public bool IsAlive(ServerId server) => cluster.IsConnected(server, self) && cluster.Find(server) is { IsUp: true };
+    }
+}

@@ -1,0 +1,118 @@
+namespace Raft.Engine.Protocol;
+
+internal enum ProgressState
+{
+    /// <summary>Where the logs meet is not known: one message, then wait for an answer or a tick.</summary>
+    Probe,
+
+    /// <summary>Optimistic: many appends under way, bounded by number and bytes.</summary>
+    Pipeline,
+
+    /// <summary>The log no longer holds what this peer needs.</summary>
+    Snapshot,
+}
+
+/// <summary>One member as the leader sees it. Rule 5.</summary>
+internal sealed class Progress(ServerId id)
+{
+    private readonly Queue<(LogIndex Last, long Bytes)> _inFlight = new();
+
+    public ServerId Id { get; } = id;
+
+    /// <summary>A voter of either set of the configuration in force.</summary>
+    public bool CanVote { get; set; }
+
+    public ProgressState State { get; private set; }
+
+    /// <summary>Known to match our log and durable there; never falls.</summary>
+    public LogIndex MatchIndex { get; private set; }
+
+    /// <summary>The next index to send; always above <see cref="MatchIndex"/>.</summary>
+    public LogIndex NextIndex { get; private set; }
+
+    /// <summary>The highest commit index that an append to this peer carried, and that it has confirmed.</summary>
+    public LogIndex CommitSent { get; set; }
+    public LogIndex CommitKnown { get; set; }
+
+    /// <summary>Forwarded calls wait there for this commit index.</summary>
+    public LogIndex WaitsFor { get; set; }
+
+    public int InFlightCount => _inFlight.Count;
+    public long InFlightBytes { get; private set; }
+
+    /// <summary>PROBE: a message is under way; cleared by an answer or a tick.</summary>
+    public bool IsProbeUnderWay { get; set; }
+
+    /// <summary>An empty append is due at the next poll, unless entries go out anyway.</summary>
+    public bool IsEmptyAppendDue { get; set; }
+
+    /// <summary>Older entries are being read from our disk for this peer; it is paused.</summary>
+    public bool IsReading { get; set; }
+
+    /// <summary>The last read failed; the next one is tried after a tick.</summary>
+    public bool IsReadBlocked { get; set; }
+
+    /// <summary>Something was sent that has not been answered by anything yet.</summary>
+    public bool IsAnswerDue { get; set; }
+    public bool WasHeard { get; set; }
+    public bool HasAcknowledged { get; set; }
+
+    /// <summary>For how many ticks it was not alive, or silent although an answer was due. Rule 4.</summary>
+    public int DeadTicks { get; set; }
+
+    /// <summary>The last read round that it confirmed.</summary>
+    public ReadId ReadConfirmed { get; set; }
+
+    public void StartProbing(LogIndex next)
+    {
+        Invariant.Holds(next > MatchIndex);
+        State = ProgressState.Probe;
+        NextIndex = next;
+        IsProbeUnderWay = false;
+        IsReading = false;
+        _inFlight.Clear();
+        InFlightBytes = 0;
+    }
+
+    public void StartPipeline(LogIndex next)
+    {
+        Invariant.Holds(next > MatchIndex);
+        State = ProgressState.Pipeline;
+        NextIndex = next;
+        IsProbeUnderWay = false;
+    }
+
+    public void WaitForSnapshot()
+    {
+        State = ProgressState.Snapshot;
+        IsReading = false;
+        _inFlight.Clear();
+        InFlightBytes = 0;
+    }
+
+    /// <summary>PIPELINE: these are under way, go on behind them.</summary>
+    public void OnSent(LogIndex last, long bytes)
+    {
+        Invariant.Holds(last >= NextIndex);
+        NextIndex = last.Next;
+        _inFlight.Enqueue((last, bytes));
+        InFlightBytes += bytes;
+    }
+
+    /// <summary>Raises the match index and frees what it covers; an older acknowledgement changes nothing.</summary>
+    public bool Acknowledge(LogIndex match)
+    {
+        if (match <= MatchIndex)
+            return false;
+
+        MatchIndex = match;
+        NextIndex = LogIndex.Max(NextIndex, match.Next);
+        while (_inFlight.TryPeek(out (LogIndex Last, long Bytes) oldest) && oldest.Last <= match)
+        {
+            InFlightBytes -= oldest.Bytes;
+            _inFlight.Dequeue();
+        }
+
+        return true;
+    }
+}

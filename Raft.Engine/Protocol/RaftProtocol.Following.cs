@@ -1,0 +1,131 @@
+namespace Raft.Engine.Protocol;
+
+// The follower's side of replication: match, conflict hints, acknowledgements. PhD 3.5; rules 1 and 5.
+public sealed partial class RaftProtocol
+{
+    /// <summary>A message of the leader of our term.</summary>
+    private void OnLeaderMessage(Message message)
+    {
+        Invariant.Holds(message.Term == _term);
+        if (_role == Role.Leader)
+            return; // nobody else leads our term: a confused message
+        if (!MakeLeaderKnown(message))
+            return;
+
+        switch (message)
+        {
+            case AppendRequest request:
+                OnAppend(request);
+                break;
+            case ReadQuorumRequest request:
+                FollowCommit(request.CommitIndex);
+                Answer(new ReadQuorumReply(_self, request.From, _term, request.ReadId));
+                break;
+            case TimeoutNow:
+                OnTimeoutNow();
+                break;
+        }
+    }
+
+    private void OnAppend(AppendRequest request)
+    {
+        // What is committed, or lies inside the snapshot, is in every later leader's log: it matches. PhD 3.6.3
+        if (request.PreviousIndex > _commitIndex && _log.TermAt(request.PreviousIndex) != request.PreviousTerm)
+        {
+            Answer(RejectionOf(request));
+            return;
+        }
+
+        if (!TryAppendMissing(request))
+            return;
+
+        _matchedIndex = LogIndex.Max(_matchedIndex, request.PreviousIndex + request.Entries.Count);
+        FollowCommit(request.CommitIndex);
+
+        // It leaves with this batch, so all that matches is durable by then. A later acknowledgement says more.
+        Message reply = Signed(new AppendReply(_self, request.From, _term, _matchedIndex, _matchedIndex, _commitIndex, null));
+        if (_acknowledgementSlot >= 0 && _sendWhenDurable[_acknowledgementSlot].Term == _term)
+        {
+            _sendWhenDurable[_acknowledgementSlot] = reply;
+            return;
+        }
+
+        _acknowledgementSlot = _sendWhenDurable.Count;
+        _sendWhenDurable.Add(reply);
+    }
+
+    /// <summary>Appends what we lack, after removing what conflicts; what matches is left alone, however often it comes.</summary>
+    private bool TryAppendMissing(AppendRequest request)
+    {
+        IReadOnlyList<Entry> entries = request.Entries;
+        int missing = 0;
+        while (missing < entries.Count
+            && (entries[missing].Index <= _commitIndex || _log.TermAt(entries[missing].Index) == entries[missing].Term))
+            missing++;
+        if (missing == entries.Count)
+            return true;
+        if (!IsWellFormed(request, missing, out List<Configuration>? configurations))
+            return false;
+
+        LogIndex first = entries[missing].Index;
+        if (first <= _log.LastIndex)
+            TruncateFrom(first);
+        int decoded = 0;
+        for (int i = missing; i < entries.Count; i++)
+            Append(entries[i], entries[i].Kind == EntryKind.Configuration ? configurations![decoded++] : null); // one for each
+        return true;
+    }
+
+    /// <summary>Input, not an invariant: contiguous, terms that do not fall, configurations that this release can read.</summary>
+    private static bool IsWellFormed(AppendRequest request, int from, out List<Configuration>? configurations)
+    {
+        configurations = null;
+        Term term = request.PreviousTerm;
+        for (int i = 0; i < request.Entries.Count; i++)
+        {
+            Entry entry = request.Entries[i];
+            if (entry.Index != request.PreviousIndex + (i + 1) || entry.Term < term || entry.Term > request.Term)
+                return false;
+            term = entry.Term;
+            if (i < from || entry.Kind != EntryKind.Configuration)
+                continue;
+
+            try
+            {
+                (configurations ??= []).Add(Configuration.Decode(entry.Payload.Span));
+            }
+            catch (InvalidDataException)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Never beyond what is verified: our tail may still be another leader's. PhD 3.5</summary>
+    private void FollowCommit(LogIndex leaderCommit)
+    {
+        LogIndex index = LogIndex.Min(leaderCommit, _matchedIndex);
+        if (index > _commitIndex)
+            SetCommitIndex(index);
+    }
+
+    /// <summary>Tells a leader that its entries arrived although the disk still works on them. Rule 4</summary>
+    private void AcknowledgeReceived()
+    {
+        if (_leader is not { } leader || _matchedIndex <= _durableIndex || !IsTermDurable)
+            return;
+        LogIndex durable = LogIndex.Min(_durableIndex, _matchedIndex);
+        SendAtOnce(new AppendReply(_self, leader, _term, durable, _matchedIndex, _commitIndex, null));
+    }
+
+    private AppendReply RejectionOf(AppendRequest request)
+    {
+        LogIndex previous = request.PreviousIndex;
+        Term? conflict = previous >= _log.FirstIndex ? _log.TermAt(previous) : null;
+        LogIndex first = conflict is null ? _log.LastIndex.Next : _log.FirstIndexOfTermAt(previous);
+        var rejection = new AppendRejection(previous, _log.LastIndex, conflict, first);
+        return new AppendReply(_self, request.From, _term, LogIndex.Zero, LogIndex.Zero, _commitIndex, rejection);
+    }
+}

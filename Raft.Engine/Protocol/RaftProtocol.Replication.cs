@@ -1,0 +1,262 @@
+namespace Raft.Engine.Protocol;
+
+// The leader's side of replication: append requests, commit, and whether it may go on leading. PhD 3.5, 3.6; rules 2, 4, 5.
+public sealed partial class RaftProtocol
+{
+    /// <summary>The transport could not deliver to this server: back to PROBE. Rule 5.</summary>
+    public void OnUnreachable(ServerId server)
+    {
+        if (_tracker?.Find(server) is not { State: not ProgressState.Snapshot } peer)
+            return;
+        peer.StartProbing(peer.MatchIndex.Next);
+        peer.IsProbeUnderWay = true; // not at once: the next tick is soon enough for a peer that is down
+    }
+
+    /// <summary>Tells this peer of commit progress at once from now on, while it waits for forwarded calls. Rule 5.</summary>
+    public void OnPeerWaits(ServerId server, LogIndex index)
+    {
+        if (_tracker?.Find(server) is not { } peer)
+            return;
+        peer.WaitsFor = LogIndex.Max(peer.WaitsFor, index);
+        _isReplicationDue = true;
+    }
+
+    private void TickLeader()
+    {
+        ProgressTracker tracker = _tracker!; // a leader has one
+        foreach (Progress peer in tracker.Peers)
+        {
+            bool isAlive = _liveness.IsAlive(peer.Id) && (!peer.IsAnswerDue || peer.WasHeard);
+            peer.DeadTicks = isAlive ? 0 : peer.DeadTicks + 1;
+            TickPeer(peer);
+            peer.WasHeard = false;
+            peer.HasAcknowledged = false;
+        }
+
+        if (!tracker.IsQuorum(_settings.ElectionTicks, static (voter, limit) => voter.DeadTicks < limit))
+        {
+            BecomeFollower(_term); // nobody may be following any more: readers and writers must not be kept waiting
+            return;
+        }
+
+        ResendReadRound();
+        TickTransfer();
+        LeaveIfRemoved();
+        _isReplicationDue = true;
+    }
+
+    /// <summary>A leader that the committed configuration no longer names as voter hands over. Rule 8, PhD 4.2.2</summary>
+    private void LeaveIfRemoved()
+    {
+        bool isRemoved = !Configuration.CanVote(_self) && ConfigurationIndex <= _commitIndex;
+        if (isRemoved && !IsTransferring && !BeginTransfer(target: null))
+            BecomeFollower(_term);
+    }
+
+    private void TickPeer(Progress peer)
+    {
+        peer.IsReadBlocked = false;
+        bool isFollowing = _liveness.IsFollowing(peer.Id, _term);
+        switch (peer.State)
+        {
+            case ProgressState.Probe:
+                peer.IsProbeUnderWay = false;
+                return;
+            case ProgressState.Snapshot:
+                return;
+        }
+
+        // Three reasons for an empty append: the heartbeat of rule 4; appends that may be lost, which it would uncover;
+        // commit progress that nothing else will tell.
+        bool mayBeStuck = peer.InFlightCount > 0 && !peer.HasAcknowledged;
+        bool lagsOnCommit = peer.CommitKnown < LogIndex.Min(_commitIndex, peer.MatchIndex)
+            && (peer.CommitSent < _commitIndex || peer.InFlightCount == 0);
+        peer.IsEmptyAppendDue |= !isFollowing || mayBeStuck || lagsOnCommit;
+    }
+
+    private void Replicate()
+    {
+        foreach (Progress peer in _tracker!.Peers) // a leader has one
+        {
+            switch (peer.State)
+            {
+                case ProgressState.Probe when !peer.IsProbeUnderWay:
+                    SendProbe(peer);
+                    break;
+                case ProgressState.Pipeline:
+                    FillPipeline(peer);
+                    break;
+            }
+        }
+    }
+
+    private void SendProbe(Progress peer)
+    {
+        // Entries only for somebody who is there; a dead peer costs an empty message per tick.
+        bool withEntries = peer.NextIndex <= _log.LastIndex && peer.NextIndex >= _log.FirstInMemory && _liveness.IsAlive(peer.Id);
+        Entry[] entries = withEntries ? _log.Copy(peer.NextIndex, _log.LastIndex, _settings.MaxAppendBytes, out _) : [];
+        peer.IsProbeUnderWay = SendAppend(peer, peer.NextIndex.Previous, entries);
+    }
+
+    private void FillPipeline(Progress peer)
+    {
+        bool isToldNow = peer.IsEmptyAppendDue || (_commitIndex > peer.CommitSent && peer.CommitSent < peer.WaitsFor);
+        while (peer.NextIndex <= _log.LastIndex
+            && peer.InFlightCount < _settings.MaxInFlightAppends
+            && peer.InFlightBytes < _settings.MaxInFlightBytes
+            && !peer.IsReading)
+        {
+            if (peer.NextIndex < _log.FirstInMemory)
+            {
+                WantEntries(peer);
+                break;
+            }
+
+            Entry[] entries = _log.Copy(peer.NextIndex, _log.LastIndex, _settings.MaxAppendBytes, out long bytes);
+            if (!SendAppend(peer, peer.NextIndex.Previous, entries))
+                return;
+            peer.OnSent(entries[^1].Index, bytes);
+            isToldNow = false;
+        }
+
+        if (isToldNow)
+            SendAppend(peer, peer.NextIndex.Previous, []);
+    }
+
+    private void WantEntries(Progress peer)
+    {
+        if (peer.IsReadBlocked)
+            return;
+        peer.IsReading = true;
+        LogIndex last = LogIndex.Min(_log.FirstInMemory.Previous, _log.LastIndex);
+        int maxBytes = Math.Min(_settings.MaxInFlightBytes, 4 * _settings.MaxAppendBytes);
+        _entriesWanted.Add(new EntriesWanted(peer.Id, peer.NextIndex, last, maxBytes));
+    }
+
+    private void OnEntriesReadForPeer(ServerId server, LogIndex from, IReadOnlyList<Entry> entries)
+    {
+        // The peer, its state or our role may have changed while the disk worked.
+        if (_tracker?.Find(server) is not { IsReading: true } peer || peer.NextIndex != from)
+            return;
+
+        peer.IsReading = false;
+        peer.IsReadBlocked = entries.Count == 0;
+        _isReplicationDue = true;
+        for (int next = 0; next < entries.Count;)
+        {
+            int count = 0;
+            long bytes = 0;
+            while (next + count < entries.Count && (count == 0 || bytes + entries[next + count].CostBytes <= _settings.MaxAppendBytes))
+            {
+                Entry entry = entries[next + count];
+                if (entry.Index != peer.NextIndex + count || entry.Term != _log.TermAt(entry.Index))
+                    return; // not our log any more
+                bytes += entry.CostBytes;
+                count++;
+            }
+
+            var part = new Entry[count];
+            for (int i = 0; i < count; i++)
+                part[i] = entries[next + i];
+            if (!SendAppend(peer, peer.NextIndex.Previous, part))
+                return;
+            peer.OnSent(part[^1].Index, bytes);
+            next += count;
+        }
+    }
+
+    private bool SendAppend(Progress peer, LogIndex previous, Entry[] entries)
+    {
+        if (_log.TermAt(previous) is not { } previousTerm)
+        {
+            peer.WaitForSnapshot();
+            return false;
+        }
+
+        peer.IsEmptyAppendDue = false;
+        peer.IsAnswerDue = true;
+        peer.CommitSent = LogIndex.Max(peer.CommitSent, _commitIndex);
+        SendAtOnce(new AppendRequest(_self, peer.Id, _term, previous, previousTerm, _commitIndex, entries));
+        return true;
+    }
+
+    private void OnAppendReply(AppendReply reply)
+    {
+        if (_tracker!.Find(reply.From) is not { } peer) // a leader has a tracker
+            return;
+        if (reply.Rejection is { } rejection)
+        {
+            OnRejection(peer, rejection);
+            return;
+        }
+
+        LogIndex received = LogIndex.Max(reply.ReceivedIndex, reply.MatchIndex);
+        if (received > _log.LastIndex)
+            return; // not our log: nothing that a server of this term can say
+
+        peer.CommitKnown = LogIndex.Max(peer.CommitKnown, reply.CommitIndex);
+        bool isProgress = peer.Acknowledge(reply.MatchIndex);
+        peer.HasAcknowledged |= isProgress;
+        if (peer.State != ProgressState.Pipeline && received >= peer.NextIndex.Previous)
+            peer.StartPipeline(LogIndex.Max(peer.NextIndex, received.Next));
+        _isReplicationDue = true;
+        if (!isProgress)
+            return;
+
+        if (peer.CanVote)
+            AdvanceCommitIndex();
+        ContinueTransfer(peer);
+    }
+
+    /// <summary>Goes back to where the logs can meet, a whole term at a time. PhD 3.5</summary>
+    private void OnRejection(Progress peer, AppendRejection rejection)
+    {
+        // Stale: it was overtaken by an acknowledgement, or answers an earlier probe.
+        LogIndex previous = rejection.PreviousIndex;
+        bool isStale = previous <= peer.MatchIndex
+            || previous >= peer.NextIndex
+            || (peer.State == ProgressState.Probe && previous != peer.NextIndex.Previous)
+            || peer.State == ProgressState.Snapshot;
+        if (isStale)
+            return;
+
+        LogIndex next = rejection.LastIndex.Next;
+        if (rejection.ConflictTerm is { } conflict)
+        {
+            // Above our last entry of at most that term ours are newer, and below the first of that term theirs are
+            // older: only what lies at or below both can match.
+            LogIndex ours = _log.LastIndexWithTermAtMost(conflict, previous.Previous);
+            next = _log.TermAt(ours) == conflict ? ours.Next : LogIndex.Min(ours.Next, rejection.ConflictFirstIndex);
+        }
+
+        next = LogIndex.Max(LogIndex.Min(next, previous), peer.MatchIndex.Next);
+        peer.StartProbing(next);
+        _isReplicationDue = true;
+    }
+
+    /// <summary>Leader: moves the commit index as far as the durable logs of a quorum allow.</summary>
+    private void AdvanceCommitIndex()
+    {
+        Invariant.Holds(_role == Role.Leader);
+        LogIndex candidate = _tracker!.IndexOnQuorum(); // a leader has a tracker; while joint, the lower of two. PhD 4.3
+        Invariant.Holds(candidate <= _log.LastIndex);
+
+        // An entry of an older term can sit on a majority and still be overwritten. Counting starts at an entry of
+        // our own term, and that one commits all before it. PhD 3.6.2
+        if (candidate <= _commitIndex || _log.TermAt(candidate) != _term)
+            return;
+
+        SetCommitIndex(candidate);
+        _isReplicationDue = true; // peers that wait are told, reads that waited for the first commit start
+        LeaveJointConfiguration();
+    }
+
+    /// <summary>Once C_old,new is committed nobody needs C_old any more. PhD 4.3</summary>
+    private void LeaveJointConfiguration()
+    {
+        if (!Configuration.IsJoint || ConfigurationIndex > _commitIndex)
+            return;
+        if (AddEntry(EntryKind.Configuration, new Configuration(Configuration.Current, []).Encode(), _log.LastTimeMs) is not null)
+            AdvanceCommitIndex(); // the smaller quorum may hold more already
+    }
+}
