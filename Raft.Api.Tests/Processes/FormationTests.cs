@@ -126,7 +126,7 @@ public sealed class FormationTests(ITestOutputHelper output)
         cluster[0].Start();
         await cluster[0].WaitUntilNotReadyBecauseAsync("Bootstrap");
         using HttpResponseMessage answer = await cluster[0].PostAsync("/v1/entries", "x");
-        await Rest.AssertProblemAsync(HttpStatusCode.ServiceUnavailable, "notSubmitted", answer);
+        await RestClient.AssertProblemAsync(HttpStatusCode.ServiceUnavailable, "notSubmitted", answer);
     }
 
     internal static void Alone(NodeProcess node)

@@ -65,7 +65,7 @@ public sealed class RealInputTests(ITestOutputHelper output)
             async () =>
             {
                 using HttpResponseMessage response = await node.Http.SendAsync(
-                    Rest.Request(HttpMethod.Post, "/v1/entries", bytes, "application/x-ndjson", key: $"words-{number}"));
+                    RestClient.Request(HttpMethod.Post, "/v1/entries", bytes, "application/x-ndjson", key: $"words-{number}"));
                 if (response.StatusCode == HttpStatusCode.Created)
                 {
                     answer = await response.JsonAsync();

@@ -68,7 +68,7 @@ internal sealed class Writers : IAsyncDisposable
                 try
                 {
                     using HttpResponseMessage answer = await _nodes[node % _nodes.Length].Http.SendAsync(
-                        Rest.Request(HttpMethod.Post, "/v1/entries", System.Text.Encoding.UTF8.GetBytes(body), "text/plain", key: $"{prefix}-{writer}-{number}"), _end.Token);
+                        RestClient.Request(HttpMethod.Post, "/v1/entries", System.Text.Encoding.UTF8.GetBytes(body), "text/plain", key: $"{prefix}-{writer}-{number}"), _end.Token);
                     if (answer.StatusCode == HttpStatusCode.Created)
                     {
                         Acknowledged[body] = (await answer.JsonAsync()).GetProperty("index").GetInt64();

@@ -7,7 +7,7 @@ using System.Text.Json;
 namespace Raft.Api.Tests.Support;
 
 /// <summary>Requests as a client writes them, and what their answers must look like.</summary>
-internal static class Rest
+internal static class RestClient
 {
     public static HttpRequestMessage Request(
         HttpMethod method, string path, byte[]? body = null, string? contentType = null, string? key = null, string? ifMatch = null, string? ifNoneMatch = null)

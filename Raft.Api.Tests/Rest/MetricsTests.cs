@@ -1,0 +1,48 @@
+using System.Net;
+using Raft.Api.Tests.Support;
+
+namespace Raft.Api.Tests.Rest;
+
+[Collection(ProcessCollection.Name)]
+public sealed class MetricsTests(ThreeNodes three) : IClassFixture<ThreeNodes>
+{
+    [Fact]
+    public async Task Metrics_show_the_stages_of_a_write_the_server_and_its_peers()
+    {
+        NodeProcess leader = await three.Cluster.LeaderAsync();
+        for (int n = 0; n < 10; n++)
+            await leader.AppendAsync($"entry {n}");
+
+        string text = "";
+        await leader.WaitAsync(
+            async () =>
+            {
+                using HttpResponseMessage answer = await leader.GetAsync("/metrics");
+                text = await answer.TextAsync();
+                return text.Contains("stage=\"applied\"", StringComparison.Ordinal);
+            },
+            "/metrics to show applied writes");
+
+        foreach (string stage in new[] { "durable", "committed", "applied" })
+            Assert.Contains($"stage=\"{stage}\"", text, StringComparison.Ordinal);
+        foreach (string name in new[] { "raft_write_stage_seconds_bucket", "raft_storage_sync_seconds", "raft_peer_round_trip_seconds", "raft_term", "raft_commit_index", "raft_applied_index" })
+            Assert.Contains(name, text, StringComparison.Ordinal);
+        Assert.Contains("group=\"default\"", text, StringComparison.Ordinal);
+        string[] ours = [.. text.Split('\n').Where(line => line.StartsWith("# TYPE raft_", StringComparison.Ordinal))];
+        Assert.NotEmpty(ours);
+        Assert.All(ours.Where(line => line.EndsWith(" counter", StringComparison.Ordinal)), line => Assert.Contains("_total", line, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_gauge_on_each_node_says_whether_it_leads()
+    {
+        NodeProcess leader = await three.Cluster.LeaderAsync();
+        foreach (NodeProcess node in three.Cluster.Nodes)
+        {
+            using HttpResponseMessage answer = await node.GetAsync("/metrics");
+            await RestClient.AssertStatusAsync(HttpStatusCode.OK, answer);
+            string line = (await answer.TextAsync()).Split('\n').First(text => text.StartsWith("raft_is_leader{", StringComparison.Ordinal));
+            Assert.Equal(node == leader ? '1' : '0', line.Split(' ')[1][0]);
+        }
+    }
+}

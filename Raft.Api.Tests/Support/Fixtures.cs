@@ -1,0 +1,25 @@
+namespace Raft.Api.Tests.Support;
+
+/// <summary>One node, a cluster of its own, for all tests of a class.</summary>
+public sealed class OneNode : IAsyncLifetime
+{
+    private ClusterProcesses? _cluster;
+
+    public NodeProcess Node => _cluster![0];
+
+    public async Task InitializeAsync() => _cluster = await ClusterProcesses.StartAsync(1, output: null);
+
+    public Task DisposeAsync() => _cluster!.DisposeAsync().AsTask();
+}
+
+/// <summary>A cluster of three nodes for all tests of a class.</summary>
+public sealed class ThreeNodes : IAsyncLifetime
+{
+    private ClusterProcesses? _cluster;
+
+    public ClusterProcesses Cluster => _cluster!;
+
+    public async Task InitializeAsync() => _cluster = await ClusterProcesses.StartAsync(3, output: null);
+
+    public Task DisposeAsync() => _cluster!.DisposeAsync().AsTask();
+}
