@@ -3,7 +3,6 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Raft.Engine.Protocol;
 using Raft.Host.Settings;
-using Raft.Host.Storage;
 
 namespace Raft.Host.Hosting;
 
@@ -53,17 +52,17 @@ public sealed class Formation : IDisposable
     public void Dispose() => _http.Dispose();
 
     /// <summary>Returns once this node's directory durably belongs to a cluster. Only for one that never did.</summary>
-    public async Task<FormedCluster> RunAsync(NodeStore store, CancellationToken cancellation)
+    public async Task<FormedCluster> RunAsync(IFormationDirectory directory, CancellationToken cancellation)
     {
         RaftOptions options = _settings.Raft;
         if (options.Members.Count == 0)
-            return await FormAloneAsync(store, cancellation);
+            return await FormAloneAsync(directory, cancellation);
 
-        _desk.BecomeNew(store.StorageId);
-        var self = new ServerId(new NodeId(options.NodeId), store.StorageId);
+        _desk.BecomeNew(directory.StorageId);
+        var self = new ServerId(new NodeId(options.NodeId), directory.StorageId);
         MemberOptions[] peers = [.. options.Members.Where(member => member.Id != options.NodeId)];
         bool isFormer = peers.All(peer => string.CompareOrdinal(options.NodeId, peer.Id) < 0);
-        var question = new FormationQuestion(options.ClusterId, options.NodeId, store.StorageId.ToString(), store.StartCount, _desk.MembersHash);
+        var question = new FormationQuestion(options.ClusterId, options.NodeId, directory.StorageId.ToString(), directory.StartCount, _desk.MembersHash);
         TimeSpan pause = FirstPause;
         while (true)
         {
@@ -71,10 +70,10 @@ public sealed class Formation : IDisposable
             cancellation.ThrowIfCancellationRequested();
             FormationView view = FormationView.Of(options, self, _desk.MembersHash, peers, answers);
 
-            if (view.Offer is { } offer && await TryAdoptAsync(store, offer, view) is { } adopted)
+            if (view.Offer is { } offer && await TryAdoptAsync(directory, offer, view) is { } adopted)
                 return adopted;
             if (view.Storages is { } storages && isFormer)
-                return await FormAsync(store, FirstConfiguration.Of(options.Members, storages));
+                return await FormAsync(directory, FirstConfiguration.Of(options.Members, storages));
 
             string reason = view.Obstacle
                 ?? (isFormer ? "All members have answered." : $"All members are new; waiting for '{options.Members.Min(member => member.Id)}' to form the cluster.");
@@ -84,7 +83,7 @@ public sealed class Formation : IDisposable
         }
     }
 
-    private async Task<FormedCluster> FormAloneAsync(NodeStore store, CancellationToken cancellation)
+    private async Task<FormedCluster> FormAloneAsync(IFormationDirectory directory, CancellationToken cancellation)
     {
         if (!_settings.Raft.Bootstrap)
         {
@@ -101,18 +100,18 @@ public sealed class Formation : IDisposable
             PeerUrl = _settings.Endpoints.Peer.GetLeftPart(UriPartial.Authority),
             ApiUrl = _settings.Endpoints.Api.GetLeftPart(UriPartial.Authority),
         };
-        return await FormAsync(store, FirstConfiguration.Of([self], new Dictionary<string, StorageId> { [self.Id] = store.StorageId }));
+        return await FormAsync(directory, FirstConfiguration.Of([self], new Dictionary<string, StorageId> { [self.Id] = directory.StorageId }));
     }
 
-    private async Task<FormedCluster> FormAsync(NodeStore store, Configuration first)
+    private async Task<FormedCluster> FormAsync(IFormationDirectory directory, Configuration first)
     {
         ClusterUid uid = FirstConfiguration.UidOf(_settings.Raft.ClusterId, first);
-        await store.FormAsync(uid, GroupRegistry.DefaultGroup, first);
+        await directory.FormAsync(uid, GroupRegistry.DefaultGroup, first);
         _log.Formed(_settings.Raft.ClusterId, uid, Names(first));
         return new FormedCluster(uid, first);
     }
 
-    private async Task<FormedCluster?> TryAdoptAsync(NodeStore store, FormedCluster offer, FormationView view)
+    private async Task<FormedCluster?> TryAdoptAsync(IFormationDirectory directory, FormedCluster offer, FormationView view)
     {
         Member former = FirstConfiguration.FormerOf(offer.First);
         if (!_desk.TryBeginAdopting(former))
@@ -123,7 +122,7 @@ public sealed class Formation : IDisposable
             return null;
         }
 
-        await store.FormAsync(offer.Uid, GroupRegistry.DefaultGroup, offer.First);
+        await directory.FormAsync(offer.Uid, GroupRegistry.DefaultGroup, offer.First);
         _log.Adopted(_settings.Raft.ClusterId, offer.Uid, Names(offer.First));
         return offer;
     }

@@ -135,7 +135,7 @@ public sealed class RaftHostedService : IHostedLifecycleService, IDisposable
     private async Task<FormedCluster> FormAsync(NodeStore store, CancellationToken cancellation)
     {
         using var formation = new Formation(_settings, _desk, _state, _logs.CreateLogger<Formation>());
-        return await formation.RunAsync(store, cancellation);
+        return await formation.RunAsync(new FormationDirectory(store), cancellation);
     }
 
     private async Task StartGroupAsync(NodeStore store, GroupId group, FormedCluster? formed, CancellationToken cancellation)
