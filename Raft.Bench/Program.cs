@@ -1,1 +1,39 @@
-return 0;
+using Raft.Bench;
+using Raft.Bench.Load;
+
+try
+{
+    Arguments arguments = Arguments.Parse(args);
+    return arguments.Command switch
+    {
+        "put" or "get" or "append" or "ndjson" => await LoadCommands.RunAsync(arguments),
+        "failover" => await FailoverCommand.RunAsync(arguments),
+        "stall" => await StallCommand.RunAsync(arguments),
+        "micro" => MicroBenchmarks.Run(arguments.Rest),
+        _ => Help(),
+    };
+}
+catch (ArgumentException error)
+{
+    Console.Error.WriteLine(error.Message);
+    return 2;
+}
+
+static int Help()
+{
+    Console.WriteLine("""
+        dotnet run -c Release --project Raft.Bench -- COMMAND [options]
+
+          put, get      256-byte values over 1000 keys           --url URL[,URL...] [--clients 64] [--seconds 10] [--rate 0] [--bytes 256] [--keys 1000]
+          append        single journal entries                   the same, without --keys
+          ndjson        batches of journal entries, entries/s    the same, with --batch 500
+          failover      kill -9 of the leader, again and again   --host DIR [--trials 20]; its own cluster
+          stall         a follower stopped under load            --host DIR [--seconds 60] [--clients 32]; its own cluster
+          micro         benchmarks of the parts (BenchmarkDotNet); what follows goes to it, for example --filter '*'
+
+        --rate 0 is a closed loop: each client asks again when it has its answer. A rate is an open loop of that many requests
+        a second; latency then counts from when the request was due, so that waiting is not hidden.
+        --host is a folder with Raft.Host.dll: dotnet publish Raft.Host -c Release -o DIR
+        """);
+    return 0;
+}

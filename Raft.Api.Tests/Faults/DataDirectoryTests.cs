@@ -67,6 +67,24 @@ public sealed class DataDirectoryTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_directory_of_a_cluster_of_another_name_puts_the_node_into_quarantine()
+    {
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(1, output);
+        NodeProcess node = cluster[0];
+        await node.AppendAsync("kept");
+        Assert.Equal(0, await node.StopAsync());
+        node.Settings["Raft__ClusterId"] = "other";
+        node.Start();
+        await node.WaitUntilNotReadyBecauseAsync("ClusterId");
+        Assert.Contains(node.DataDirectory, await (await node.GetAsync("/readyz?verbose")).TextAsync(), StringComparison.Ordinal);
+        Assert.Equal(0, await node.StopAsync());
+
+        node.Settings["Raft__ClusterId"] = "test";
+        await node.StartAndWaitUntilReadyAsync();
+        Assert.Equal(["kept"], await Journal.ReadAllAsync(node));
+    }
+
+    [Fact]
     public async Task A_directory_that_cannot_be_made_ends_the_start_with_its_name()
     {
         using var directory = new TempDirectory();
