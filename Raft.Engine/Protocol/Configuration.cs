@@ -46,72 +46,106 @@ public sealed record Configuration(IReadOnlyList<Member> Current, IReadOnlyList<
         || Previous.Any(member => member.Id == server && member.Kind == MemberKind.Voter);
 
     private const byte FormatVersion = 1;
+    private const int MembersMax = 10_000;
+    private static readonly UTF8Encoding _utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>The bytes of a configuration entry. Version, then both sets; little endian, UTF-8 with length.</summary>
     public byte[] Encode()
     {
-        using var bytes = new MemoryStream();
-        using var writer = new BinaryWriter(bytes, Encoding.UTF8);
-        writer.Write(FormatVersion);
-        WriteMembers(writer, Current);
-        WriteMembers(writer, Previous);
-        writer.Flush();
-        return bytes.ToArray();
+        var bytes = new byte[1 + SizeOf(Current) + SizeOf(Previous)];
+        bytes[0] = FormatVersion;
+        Span<byte> rest = WriteMembers(bytes.AsSpan(1), Current);
+        rest = WriteMembers(rest, Previous);
+        Invariant.Holds(rest.IsEmpty);
+        return bytes;
     }
 
     /// <exception cref="InvalidDataException">The bytes are no configuration that this release knows.</exception>
     public static Configuration Decode(ReadOnlySpan<byte> payload)
     {
-        try
-        {
-            using var reader = new BinaryReader(new MemoryStream(payload.ToArray()), Encoding.UTF8);
-            byte version = reader.ReadByte();
-            if (version != FormatVersion)
-                throw new InvalidDataException($"A configuration entry has format {version}; this release knows {FormatVersion}.");
+        ReadOnlySpan<byte> rest = payload;
+        byte version = Take(ref rest, 1)[0];
+        if (version != FormatVersion)
+            throw new InvalidDataException($"A configuration entry has format {version}; this release knows {FormatVersion}.");
 
-            return new Configuration(ReadMembers(reader), ReadMembers(reader));
-        }
-        catch (EndOfStreamException error)
-        {
-            throw new InvalidDataException("A configuration entry ends too early.", error);
-        }
+        return new Configuration(ReadMembers(ref rest), ReadMembers(ref rest));
     }
 
-    private static void WriteMembers(BinaryWriter writer, IReadOnlyList<Member> members)
+    private static int SizeOf(IReadOnlyList<Member> members)
     {
-        writer.Write(members.Count);
-        Span<byte> storage = stackalloc byte[16];
+        int size = sizeof(int);
+        foreach (Member member in members)
+            size += SizeOf(member.Node.Value) + 16 + 1 + SizeOf(member.PeerUrl) + SizeOf(member.ApiUrl);
+        return size;
+    }
+
+    private static int SizeOf(string text) => sizeof(int) + _utf8.GetByteCount(text);
+
+    private static Span<byte> WriteMembers(Span<byte> rest, IReadOnlyList<Member> members)
+    {
+        BinaryPrimitives.WriteInt32LittleEndian(rest, members.Count);
+        rest = rest[sizeof(int)..];
         foreach (Member member in members)
         {
-            writer.Write(member.Node.Value);
-            BinaryPrimitives.WriteUInt128LittleEndian(storage, member.Storage.Value);
-            writer.Write(storage);
-            writer.Write((byte)member.Kind);
-            writer.Write(member.PeerUrl);
-            writer.Write(member.ApiUrl);
+            rest = WriteText(rest, member.Node.Value);
+            BinaryPrimitives.WriteUInt128LittleEndian(rest, member.Storage.Value);
+            rest[16] = (byte)member.Kind;
+            rest = WriteText(rest[17..], member.PeerUrl);
+            rest = WriteText(rest, member.ApiUrl);
         }
+
+        return rest;
     }
 
-    private static List<Member> ReadMembers(BinaryReader reader)
+    private static Span<byte> WriteText(Span<byte> rest, string text)
     {
-        int count = reader.ReadInt32();
-        if (count is < 0 or > 10_000)
+        int length = _utf8.GetBytes(text, rest[sizeof(int)..]);
+        BinaryPrimitives.WriteInt32LittleEndian(rest, length);
+        return rest[(sizeof(int) + length)..];
+    }
+
+    private static List<Member> ReadMembers(ref ReadOnlySpan<byte> rest)
+    {
+        int count = BinaryPrimitives.ReadInt32LittleEndian(Take(ref rest, sizeof(int)));
+        if (count is < 0 or > MembersMax)
             throw new InvalidDataException($"A configuration entry claims {count} members.");
 
-        var members = new List<Member>(count);
+        var members = new List<Member>();
         for (int i = 0; i < count; i++)
         {
-            var node = new NodeId(reader.ReadString());
-            byte[] storage = reader.ReadBytes(16);
-            if (storage.Length < 16)
-                throw new EndOfStreamException();
-            var kind = (MemberKind)reader.ReadByte();
+            var node = new NodeId(ReadText(ref rest));
+            var storage = new StorageId(BinaryPrimitives.ReadUInt128LittleEndian(Take(ref rest, 16)));
+            var kind = (MemberKind)Take(ref rest, 1)[0];
             if (kind is < MemberKind.Voter or > MemberKind.Joining)
                 throw new InvalidDataException($"A configuration entry names member kind {(byte)kind}.");
-            members.Add(new Member(
-                node, new StorageId(BinaryPrimitives.ReadUInt128LittleEndian(storage)), kind, reader.ReadString(), reader.ReadString()));
+            var member = new Member(node, storage, kind, PeerUrl: ReadText(ref rest), ApiUrl: ReadText(ref rest));
+            if (members.Exists(other => other.Id == member.Id))
+                throw new InvalidDataException($"A configuration entry names {member.Id} twice.");
+            members.Add(member);
         }
 
         return members;
+    }
+
+    private static string ReadText(ref ReadOnlySpan<byte> rest)
+    {
+        int length = BinaryPrimitives.ReadInt32LittleEndian(Take(ref rest, sizeof(int)));
+        try
+        {
+            return _utf8.GetString(Take(ref rest, length));
+        }
+        catch (DecoderFallbackException error)
+        {
+            throw new InvalidDataException("A configuration entry holds text that is not UTF-8.", error);
+        }
+    }
+
+    private static ReadOnlySpan<byte> Take(ref ReadOnlySpan<byte> rest, int length)
+    {
+        if ((uint)length > (uint)rest.Length)
+            throw new InvalidDataException("A configuration entry ends too early.");
+        ReadOnlySpan<byte> taken = rest[..length];
+        rest = rest[length..];
+        return taken;
     }
 }

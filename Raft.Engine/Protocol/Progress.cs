@@ -46,6 +46,9 @@ internal sealed class Progress(ServerId id)
     /// <summary>An empty append is due at the next poll, unless entries go out anyway.</summary>
     public bool IsEmptyAppendDue { get; set; }
 
+    /// <summary>Nothing was acknowledged for a tick although something is under way: it may be lost.</summary>
+    public bool IsLossCheckDue { get; set; }
+
     /// <summary>Older entries are being read from our disk for this peer; it is paused.</summary>
     public bool IsReading { get; set; }
 

@@ -29,6 +29,10 @@ public sealed partial class RaftProtocol
 
     private void OnAppend(AppendRequest request)
     {
+        int count = request.Entries.Count;
+        if (count > 0 && (request.Entries[0].Index != request.PreviousIndex.Next || request.Entries[^1].Index != request.PreviousIndex + count))
+            return; // malformed
+
         // What is committed, or lies inside the snapshot, is in every later leader's log: it matches. PhD 3.6.3
         if (request.PreviousIndex > _commitIndex && _log.TermAt(request.PreviousIndex) != request.PreviousTerm)
         {
@@ -39,11 +43,14 @@ public sealed partial class RaftProtocol
         if (!TryAppendMissing(request))
             return;
 
-        _matchedIndex = LogIndex.Max(_matchedIndex, request.PreviousIndex + request.Entries.Count);
+        _matchedIndex = LogIndex.Max(_matchedIndex, request.PreviousIndex + count);
         FollowCommit(request.CommitIndex);
 
         // It leaves with this batch, so all that matches is durable by then. A later acknowledgement says more.
-        Message reply = Signed(new AppendReply(_self, request.From, _term, _matchedIndex, _matchedIndex, _commitIndex, null));
+        var reply = new AppendReply(_self, request.From, _term, _matchedIndex, _matchedIndex, _commitIndex, Rejection: null)
+        {
+            SenderStart = _settings.StartCount,
+        };
         if (_acknowledgementSlot >= 0 && _sendWhenDurable[_acknowledgementSlot].Term == _term)
         {
             _sendWhenDurable[_acknowledgementSlot] = reply;
@@ -59,8 +66,7 @@ public sealed partial class RaftProtocol
     {
         IReadOnlyList<Entry> entries = request.Entries;
         int missing = 0;
-        while (missing < entries.Count
-            && (entries[missing].Index <= _commitIndex || _log.TermAt(entries[missing].Index) == entries[missing].Term))
+        while (missing < entries.Count && IsHere(entries[missing]))
             missing++;
         if (missing == entries.Count)
             return true;
@@ -74,6 +80,16 @@ public sealed partial class RaftProtocol
         for (int i = missing; i < entries.Count; i++)
             Append(entries[i], entries[i].Kind == EntryKind.Configuration ? configurations![decoded++] : null); // one for each
         return true;
+    }
+
+    private bool IsHere(Entry entry)
+    {
+        Term? term = _log.TermAt(entry.Index);
+        bool isCommitted = entry.Index <= _commitIndex;
+
+        // A leader has every committed entry. One that has another is beyond what Raft can mend: stop, don't diverge.
+        Invariant.Holds(!isCommitted || term is null || term == entry.Term);
+        return isCommitted || term == entry.Term;
     }
 
     /// <summary>Input, not an invariant: contiguous, terms that do not fall, configurations that this release can read.</summary>
@@ -117,7 +133,7 @@ public sealed partial class RaftProtocol
         if (_leader is not { } leader || _matchedIndex <= _durableIndex || !IsTermDurable)
             return;
         LogIndex durable = LogIndex.Min(_durableIndex, _matchedIndex);
-        SendAtOnce(new AppendReply(_self, leader, _term, durable, _matchedIndex, _commitIndex, null));
+        SendAtOnce(new AppendReply(_self, leader, _term, durable, _matchedIndex, _commitIndex, Rejection: null));
     }
 
     private AppendReply RejectionOf(AppendRequest request)

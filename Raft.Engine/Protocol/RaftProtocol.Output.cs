@@ -5,8 +5,6 @@ public sealed partial class RaftProtocol
 {
     private const int ApplyReadBytes = 4 << 20;
 
-    private bool _isApplyReadBlocked;
-
     /// <summary>Whether a poll would give anything.</summary>
     public bool HasOutput =>
         _isReplicationDue
@@ -19,7 +17,7 @@ public sealed partial class RaftProtocol
         || _readsReady.Count > 0
         || _readsFailed.Count > 0
         || _entriesWanted.Count > 0
-        || !ReferenceEquals(Configuration, _reportedConfigurationValue)
+        || !ReferenceEquals(Configuration, _reportedConfiguration)
         || _reportedRole != new RoleChange(_role, _term, _leader);
 
     private bool IsPersistDue =>
@@ -42,7 +40,7 @@ public sealed partial class RaftProtocol
         }
 
         _isReplicationDue = false;
-        List<Entry> toApply = TakeEntriesToApply();
+        Entry[] toApply = TakeEntriesToApply();
         PersistRequest? persist = TakePersistRequest();
         _acknowledgementSlot = -1;
 
@@ -50,11 +48,8 @@ public sealed partial class RaftProtocol
         _reportedCommit = _commitIndex;
 
         Configuration? configuration = null;
-        if (!ReferenceEquals(Configuration, _reportedConfigurationValue))
-        {
-            configuration = _reportedConfigurationValue = Configuration;
-            _reportedConfiguration = ConfigurationIndex;
-        }
+        if (!ReferenceEquals(Configuration, _reportedConfiguration))
+            configuration = _reportedConfiguration = Configuration;
 
         var role = new RoleChange(_role, _term, _leader);
         RoleChange? roleChange = role != _reportedRole ? role : null;
@@ -62,14 +57,14 @@ public sealed partial class RaftProtocol
 
         return new OutputBatch(
             _batchNumber,
-            Taken(ref _sendAtOnce),
+            Taken(_sendAtOnce),
             persist,
-            Taken(ref _sendWhenDurable),
+            Taken(_sendWhenDurable),
             commit,
             toApply,
-            Taken(ref _readsReady),
-            Taken(ref _readsFailed),
-            Taken(ref _entriesWanted),
+            Taken(_readsReady),
+            Taken(_readsFailed),
+            Taken(_entriesWanted),
             configuration,
             roleChange);
     }
@@ -101,11 +96,10 @@ public sealed partial class RaftProtocol
         return request;
     }
 
-    private List<Entry> TakeEntriesToApply()
+    private Entry[] TakeEntriesToApply()
     {
-        List<Entry> toApply = Taken(ref _readToApply);
         if (!IsApplyDue)
-            return toApply;
+            return Taken(_readToApply);
 
         if (_handedToApply.Next < _log.FirstInMemory)
         {
@@ -114,13 +108,16 @@ public sealed partial class RaftProtocol
             LogIndex last = LogIndex.Min(ApplyBound, _log.FirstInMemory.Previous);
             _entriesWanted.Add(new EntriesWanted(_self, _handedToApply.Next, last, ApplyReadBytes));
             _isApplyReading = true;
-            return toApply;
+            return Taken(_readToApply);
         }
 
-        if (toApply.Count == 0)
-            toApply = new List<Entry>((int)(ApplyBound - _handedToApply));
-        for (LogIndex index = _handedToApply.Next; index <= ApplyBound; index = index.Next)
-            toApply.Add(_log[index]);
+        // What came from the disk goes before what memory has.
+        int read = _readToApply.Count;
+        var toApply = new Entry[read + (ApplyBound - _handedToApply)];
+        _readToApply.CopyTo(toApply);
+        _readToApply.Clear();
+        for (int i = read; i < toApply.Length; i++)
+            toApply[i] = _log[_handedToApply + (i - read + 1)];
         _handedToApply = ApplyBound;
         return toApply;
     }
@@ -145,17 +142,13 @@ public sealed partial class RaftProtocol
         }
     }
 
-    private static List<T> Taken<T>(ref List<T> list)
+    /// <summary>Hands over what a list holds; most are empty at most polls, and cost nothing.</summary>
+    private static T[] Taken<T>(List<T> list)
     {
         if (list.Count == 0)
-            return Nothing<T>.List;
-        List<T> taken = list;
-        list = [];
+            return [];
+        T[] taken = [.. list];
+        list.Clear();
         return taken;
-    }
-
-    private static class Nothing<T>
-    {
-        public static List<T> List => [];
     }
 }

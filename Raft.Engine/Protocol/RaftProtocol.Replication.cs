@@ -66,12 +66,12 @@ public sealed partial class RaftProtocol
                 return;
         }
 
-        // Three reasons for an empty append: the heartbeat of rule 4; appends that may be lost, which it would uncover;
-        // commit progress that nothing else will tell.
-        bool mayBeStuck = peer.InFlightCount > 0 && !peer.HasAcknowledged;
+        // Three reasons for an empty append: the heartbeat of rule 4; commit progress that nothing else will tell;
+        // appends that may be lost, which one behind them uncovers.
         bool lagsOnCommit = peer.CommitKnown < LogIndex.Min(_commitIndex, peer.MatchIndex)
             && (peer.CommitSent < _commitIndex || peer.InFlightCount == 0);
-        peer.IsEmptyAppendDue |= !isFollowing || mayBeStuck || lagsOnCommit;
+        peer.IsEmptyAppendDue |= !isFollowing || lagsOnCommit;
+        peer.IsLossCheckDue = peer.NextIndex > peer.MatchIndex.Next && !peer.HasAcknowledged;
     }
 
     private void Replicate()
@@ -116,11 +116,15 @@ public sealed partial class RaftProtocol
             if (!SendAppend(peer, peer.NextIndex.Previous, entries))
                 return;
             peer.OnSent(entries[^1].Index, bytes);
+            peer.IsLossCheckDue = false; // these are behind all others
             isToldNow = false;
         }
 
-        if (isToldNow)
+        // At the match index it is taken whatever overtook what on the way; behind all that was sent it shows a loss.
+        if (peer.IsLossCheckDue || (isToldNow && _log.TermAt(peer.MatchIndex) is null))
             SendAppend(peer, peer.NextIndex.Previous, []);
+        else if (isToldNow)
+            SendAppend(peer, peer.MatchIndex, []);
     }
 
     private void WantEntries(Progress peer)
@@ -174,9 +178,13 @@ public sealed partial class RaftProtocol
         }
 
         peer.IsEmptyAppendDue = false;
+        peer.IsLossCheckDue = false;
         peer.IsAnswerDue = true;
         peer.CommitSent = LogIndex.Max(peer.CommitSent, _commitIndex);
-        SendAtOnce(new AppendRequest(_self, peer.Id, _term, previous, previousTerm, _commitIndex, entries));
+        _sendAtOnce.Add(new AppendRequest(_self, peer.Id, _term, previous, previousTerm, _commitIndex, entries)
+        {
+            SenderStart = _settings.StartCount,
+        });
         return true;
     }
 
@@ -194,7 +202,7 @@ public sealed partial class RaftProtocol
         if (received > _log.LastIndex)
             return; // not our log: nothing that a server of this term can say
 
-        peer.CommitKnown = LogIndex.Max(peer.CommitKnown, reply.CommitIndex);
+        peer.CommitKnown = reply.CommitIndex; // falls when the peer was started anew
         bool isProgress = peer.Acknowledge(reply.MatchIndex);
         peer.HasAcknowledged |= isProgress;
         if (peer.State != ProgressState.Pipeline && received >= peer.NextIndex.Previous)

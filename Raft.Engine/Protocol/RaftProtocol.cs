@@ -55,20 +55,20 @@ public sealed partial class RaftProtocol
     private bool _isTimeoutNowSent;
 
     // What the next poll gives.
-    private List<Message> _sendAtOnce = [];
-    private List<Message> _sendWhenDurable = [];
-    private List<ReadReady> _readsReady = [];
-    private List<ReadId> _readsFailed = [];
-    private List<EntriesWanted> _entriesWanted = [];
-    private List<Entry> _readToApply = [];
+    private readonly List<Message> _sendAtOnce = [];
+    private readonly List<Message> _sendWhenDurable = [];
+    private readonly List<ReadReady> _readsReady = [];
+    private readonly List<ReadId> _readsFailed = [];
+    private readonly List<EntriesWanted> _entriesWanted = [];
+    private readonly List<Entry> _readToApply = [];
     private bool _isApplyReading;
+    private bool _isApplyReadBlocked;            // the last one failed; the next one is tried after a tick
     private LogIndex _applyReadGate;             // the next read for the applier waits until this was applied
     private int _acknowledgementSlot = -1;       // in _sendWhenDurable: a later acknowledgement replaces it
     private bool _isReplicationDue;
     private LogIndex _reportedCommit;
     private RoleChange _reportedRole;
-    private LogIndex _reportedConfiguration;
-    private Configuration _reportedConfigurationValue;
+    private Configuration _reportedConfiguration;
 
     private struct BatchUnderWay
     {
@@ -99,8 +99,7 @@ public sealed partial class RaftProtocol
                 _configurations.Add((entry.Index, Configuration.Decode(entry.Payload.Span)));
         }
 
-        _reportedConfiguration = ConfigurationIndex;
-        _reportedConfigurationValue = Configuration;
+        _reportedConfiguration = Configuration;
         _reportedRole = new RoleChange(_role, _term, _leader);
         ResetElectionClock();
     }

@@ -1,0 +1,100 @@
+using Raft.Engine.Protocol;
+
+namespace Raft.Engine.Tests.Protocol;
+
+/// <summary>What must always hold, over the whole run and not just now. PhD figure 3.2</summary>
+internal sealed class SafetyChecks(ProtocolCluster cluster)
+{
+    private readonly Dictionary<Term, ServerId> _leaders = [];
+    private readonly List<Entry> _committed = [];           // as the first server to know saw it
+    private readonly Dictionary<ServerId, (Term Term, ServerId? Vote)> _votes = [];
+
+    public int CommittedCount => _committed.Count;
+
+    public void Check()
+    {
+        foreach (ProtocolNode node in cluster.Nodes)
+        {
+            CheckVote(node);
+            if (!node.IsUp)
+                continue;
+            CheckElectionSafety(node);
+            CheckApplied(node);
+        }
+
+        CheckLeaderCompleteness();
+        CheckLogMatching();
+    }
+
+    /// <summary>At most one leader per term. PhD 3.4</summary>
+    private void CheckElectionSafety(ProtocolNode node)
+    {
+        if (node.Protocol.Role != Role.Leader)
+            return;
+        if (!_leaders.TryAdd(node.Protocol.CurrentTerm, node.Id))
+            Assert.Equal(_leaders[node.Protocol.CurrentTerm], node.Id);
+    }
+
+    /// <summary>A durable vote of a term never changes, and a durable term never falls. PhD 3.8</summary>
+    private void CheckVote(ProtocolNode node)
+    {
+        (Term term, ServerId? vote) = (node.Disk.TermAndVote.Term, node.Disk.TermAndVote.Vote);
+        if (_votes.TryGetValue(node.Id, out (Term Term, ServerId? Vote) before))
+        {
+            Assert.True(term >= before.Term);
+            Assert.True(term > before.Term || before.Vote is null || before.Vote == vote);
+        }
+
+        _votes[node.Id] = (term, vote);
+    }
+
+    /// <summary>No two servers apply different entries at one index, and all that is applied is on the server's disk. PhD 3.6.3</summary>
+    private void CheckApplied(ProtocolNode node)
+    {
+        for (int i = 0; i < node.Applied.Count; i++)
+        {
+            Entry entry = node.Applied[i];
+            if (i == _committed.Count)
+                _committed.Add(entry);
+            Assert.Equal(_committed[i].Id, entry.Id);
+            Assert.True(_committed[i].Payload.Span.SequenceEqual(entry.Payload.Span));
+            Assert.Equal(entry.Id, node.Disk.Log[i].Id);
+        }
+    }
+
+    /// <summary>The leader of the highest term has every entry that was ever committed. PhD 3.6.3</summary>
+    private void CheckLeaderCompleteness()
+    {
+        Term highest = _leaders.Count == 0 ? Term.Zero : _leaders.Keys.Max();
+        if (cluster.LeaderOrNull is not { } leader || leader.Protocol.CurrentTerm != highest)
+            return;
+        foreach (Entry entry in _committed)
+        {
+            if (entry.Term < highest)
+                Assert.Equal(entry.Term, leader.Protocol.TermAt(entry.Index));
+        }
+    }
+
+    /// <summary>Same index and term: same entry, and all before it the same. PhD 3.5</summary>
+    private void CheckLogMatching()
+    {
+        for (int a = 0; a < cluster.Nodes.Count; a++)
+        {
+            for (int b = a + 1; b < cluster.Nodes.Count; b++)
+            {
+                List<Entry> first = cluster.Nodes[a].Disk.Log;
+                List<Entry> second = cluster.Nodes[b].Disk.Log;
+                bool match = false;
+                for (int i = Math.Min(first.Count, second.Count) - 1; i >= 0; i--)
+                {
+                    match |= first[i].Term == second[i].Term;
+                    if (match)
+                    {
+                        Assert.Equal(first[i].Id, second[i].Id);
+                        Assert.True(first[i].Payload.Span.SequenceEqual(second[i].Payload.Span));
+                    }
+                }
+            }
+        }
+    }
+}
