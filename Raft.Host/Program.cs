@@ -11,11 +11,11 @@ try
         return 0;
     }
 
-    if (commands.DevClusterSize is not null)
-        return await DevCluster.RunAsync(commands);
-
     var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
     builder.AddConfigurationSources(commands);
+    if (commands.DevClusterSize is not null)
+        return await DevCluster.RunAsync(commands, builder.Configuration);
+
     builder.AddRaftHost();
 
     WebApplication app = builder.Build();

@@ -9,19 +9,22 @@ internal sealed class DevCluster : IDisposable
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(15);
 
     private readonly CommandLine _commands;
+    private readonly string _dataRoot;
     private readonly DevNode[] _nodes;
     private readonly CancellationTokenSource _stopping = new();
 
-    private DevCluster(CommandLine commands)
+    private DevCluster(CommandLine commands, NodeSettings settings)
     {
+        int count = commands.DevClusterSize ?? 1;
+        int basePort = commands.BasePort ?? settings.Endpoints.Api.Port;
         _commands = commands;
-        _nodes = [.. Enumerable.Range(1, commands.DevClusterSize ?? 1).Select(number => new DevNode(number, commands))];
+        _dataRoot = Path.Combine(settings.DataDirectory, "dev");
+        _nodes = [.. Enumerable.Range(1, count).Select(number => new DevNode(number, count, basePort, _dataRoot, commands))];
     }
 
-    public static async Task<int> RunAsync(CommandLine commands)
+    public static async Task<int> RunAsync(CommandLine commands, IConfiguration configuration)
     {
-        CheckSettings(commands);
-        using var cluster = new DevCluster(commands);
+        using var cluster = new DevCluster(commands, CheckedSettings(commands, configuration));
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, cluster.OnSignal);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, cluster.OnSignal);
         using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, cluster.OnSignal);
@@ -31,14 +34,14 @@ internal sealed class DevCluster : IDisposable
     public void Dispose() => _stopping.Dispose();
 
     /// <summary>A fault in the settings is told once, and not by every node.</summary>
-    private static void CheckSettings(CommandLine commands)
+    private static NodeSettings CheckedSettings(CommandLine commands, IConfiguration configuration)
     {
-        string[] own = ["--Raft:NodeId", "--Raft:Members", "--Raft:DataDirectory", "--Kestrel:Endpoints"];
-        foreach (string setting in commands.Settings)
-        {
-            if (Array.Exists(own, key => setting.StartsWith(key, StringComparison.OrdinalIgnoreCase)))
-                throw new CommandLineException($"'{setting}' cannot be given with --dev-cluster, which sets {string.Join(", ", own)} for each node.");
-        }
+        NodeSettings settings = NodeSettings.Read(configuration);
+        if (settings.Raft.Members.Count > 0)
+            throw new SettingsException([$"Raft:Members lists {settings.Raft.Members.Count}; allowed with --dev-cluster: none, it lists its own nodes."]);
+        if ((commands.BasePort ?? settings.Endpoints.Api.Port) is 0 or > 65_500)
+            throw new SettingsException([$"{EndpointOptions.ApiKey} is '{settings.Endpoints.Api.OriginalString}'; allowed with --dev-cluster: a port from 1 to 65500, or --base-port."]);
+        return settings;
     }
 
     private void OnSignal(PosixSignalContext signal)
@@ -52,7 +55,7 @@ internal sealed class DevCluster : IDisposable
         foreach (DevNode node in _nodes)
             node.Start();
 
-        Console.WriteLine($"A cluster of {_nodes.Length}, each node a process; data in {DevNode.DataRoot}");
+        Console.WriteLine($"A cluster of {_nodes.Length}, each node a process; data in {_dataRoot}");
         foreach (DevNode node in _nodes)
             Console.WriteLine($"  {node.Id}  {node.ApiUrl}  pid {node.ProcessId}");
         Console.WriteLine($"Try:  curl -i --data-binary 'first entry' {_nodes[0].ApiUrl}/v1/entries      Ctrl-C stops all.");

@@ -13,31 +13,27 @@ internal sealed partial class DevNode
     private Process? _process;
     private bool _terminated;
 
-    public DevNode(int number, CommandLine commands)
+    public DevNode(int number, int count, int basePort, string dataRoot, CommandLine commands)
     {
         Id = $"n{number}";
-        ApiUrl = Url(commands.BasePort, number, offset: 0);
-        List<string> settings =
-        [
-            $"--Raft:NodeId={Id}",
-            $"--Raft:DataDirectory={Path.Combine(DataRoot, Id)}",
-            $"--Kestrel:Endpoints:Api:Url={ApiUrl}",
-            $"--Kestrel:Endpoints:Peer:Url={Url(commands.BasePort, number, offset: 1)}",
-        ];
-        for (int member = 1; member <= commands.DevClusterSize; member++)
+        ApiUrl = Url(basePort, number, offset: 0);
+        List<string> settings = [.. commands.Settings];
+        for (int member = 1; member <= count; member++)
         {
             settings.Add($"--Raft:Members:{member - 1}:Id=n{member}");
-            settings.Add($"--Raft:Members:{member - 1}:PeerUrl={Url(commands.BasePort, member, offset: 1)}");
-            settings.Add($"--Raft:Members:{member - 1}:ApiUrl={Url(commands.BasePort, member, offset: 0)}");
+            settings.Add($"--Raft:Members:{member - 1}:PeerUrl={Url(basePort, member, offset: 1)}");
+            settings.Add($"--Raft:Members:{member - 1}:ApiUrl={Url(basePort, member, offset: 0)}");
         }
 
+        // Last, so that they win: each node has its own.
+        settings.Add($"--Raft:NodeId={Id}");
+        settings.Add($"--Raft:DataDirectory={Path.Combine(dataRoot, Id)}");
+        settings.Add($"--{EndpointOptions.ApiKey}={ApiUrl}");
+        settings.Add($"--{EndpointOptions.PeerKey}={Url(basePort, number, offset: 1)}");
         if (commands.ConfigurationFile is { } file)
             settings.AddRange(["--config", Path.GetFullPath(file)]);
-        settings.AddRange(commands.Settings);
         _settings = [.. settings];
     }
-
-    public static string DataRoot { get; } = Path.GetFullPath(Path.Combine("data", "dev"));
 
     public string Id { get; }
 

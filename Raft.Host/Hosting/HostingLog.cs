@@ -21,9 +21,6 @@ internal static partial class HostingLog
     [LoggerMessage(2206, LogLevel.Warning, "Raft:Members differs from the configuration in the log, which wins: {Difference}")]
     public static partial void MembersDiffer(this ILogger logger, string difference);
 
-    [LoggerMessage(2207, LogLevel.Information, "Group {Group}: {Leader} leads term {Term}")]
-    public static partial void LeaderKnown(this ILogger logger, string group, string leader, long term);
-
     [LoggerMessage(2290, LogLevel.Critical, "Quarantine: the process stays up, and takes no part. {Reason}")]
     public static partial void Quarantined(this ILogger logger, string reason);
 

@@ -9,11 +9,11 @@ public sealed record CommandLine
     private const string Help =
         """
         usage: Raft.Host [--Raft:Key=value ...] [--Kestrel:Endpoints:Api:Url=...] [--Kestrel:Endpoints:Peer:Url=...]
-               Raft.Host --dev-cluster N [--base-port 8080] [--restart] [--Raft:Key=value ...]
+               Raft.Host --dev-cluster N [--base-port P] [--restart] [--Raft:Key=value ...]
 
           --config FILE      one more JSON file of settings, over appsettings.json
-          --dev-cluster N    N nodes as N processes on this machine, data in data/dev/n1 ...
-          --base-port P      the dev cluster's ports: n1 has P (api) and P+1 (peers), n2 P+2 and P+3 ... (default 8080)
+          --dev-cluster N    N nodes as N processes on this machine, data in DataDirectory/dev/n1 ...
+          --base-port P      the dev cluster's ports: n1 has P (api) and P+1 (peers), n2 P+2 and P+3 ... (default: the Api endpoint's port, 8080)
           --restart          the dev cluster starts a node that died again, after a second
           --version, --help
 
@@ -25,8 +25,10 @@ public sealed record CommandLine
     /// <summary>What to print instead of running; null to run.</summary>
     public string? Answer { get; private set; }
 
+    /// <summary>How many nodes; null: this process is a node.</summary>
     public int? DevClusterSize { get; private set; }
-    public int BasePort { get; private set; } = 8080;
+    /// <summary>The dev cluster's first port; null: that of the configured Api endpoint.</summary>
+    public int? BasePort { get; private set; }
     public bool Restart { get; private set; }
 
     /// <summary>A further file of settings; null for none.</summary>
