@@ -1,3 +1,6 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
@@ -10,40 +13,219 @@ public sealed record NodeStoreSettings(string DataDirectory, NodeId NodeId);
 /// <summary>One data directory: one write-ahead log and one database for all groups of the node.</summary>
 public sealed class NodeStore : IAsyncDisposable
 {
+    private readonly StorageSettings _settings;
+    private readonly ILogger _logger;
+    private readonly FailStop _failStop;
+    private readonly DataDirectory _directory;
+    private readonly StorageMetrics _metrics;
+    private readonly ConcurrentDictionary<string, DurableStorage> _groups = new(StringComparer.Ordinal);
+    private readonly DurableStorage.WalThreads _threads = new();
+    private readonly DatabaseThread _database;
+    private Recovery _recovery = null!;             // both set by OpenFiles, before the store is handed out
+    private WalThread _wal = null!;
+    private Manifest _manifest = null!;
+    private DatabaseThread.OpenDatabase? _open;
+    private volatile ClusterUidBox? _clusterUid;
+    private int _isDisposed;
+
+    private sealed record ClusterUidBox(ClusterUid Value);
+
+    private NodeStore(StorageSettings settings, ILogger logger, DataDirectory directory)
+    {
+        _settings = settings;
+        _logger = logger;
+        _directory = directory;
+        _failStop = new FailStop(settings.OnFailure);
+        _metrics = new StorageMetrics(() => _database?.Lag ?? default, FileSizes);
+        _database = new DatabaseThread(settings, _metrics, _failStop, logger);
+    }
+
     /// <summary>Opens or makes the directory; nothing is answered before its end.</summary>
     /// <exception cref="DataDirectoryException">In use by another process, of another node, or not usable: names it and the remedy.</exception>
     /// <exception cref="Engine.Errors.CorruptStorageException">Damage: quarantine.</exception>
-    public static NodeStore Open(NodeStoreSettings settings, ILoggerFactory logs) => throw new NotImplementedException();
+    public static NodeStore Open(NodeStoreSettings settings, ILoggerFactory logs) => Open(settings, logs, StorageSettings.Default);
 
-    public StorageId StorageId => throw new NotImplementedException();
+    internal static NodeStore Open(NodeStoreSettings settings, ILoggerFactory logs, StorageSettings storage)
+    {
+        long started = Stopwatch.GetTimestamp();
+        DataDirectory directory = DataDirectory.Take(settings.DataDirectory, storage.Files);
+        var store = new NodeStore(storage, logs.CreateLogger("Raft.Host.Storage"), directory);
+        try
+        {
+            store.OpenCurrent(settings.NodeId);
+            store._logger.DirectoryOpened(
+                directory.Path, store.StartCount, store.OpeningSequence, store._recovery.Replayed, store._groups.Count, (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+            return store;
+        }
+        catch (Exception error)
+        {
+            store.Abandon();
+            if (error is StorageFailedException failure)
+                throw new DataDirectoryException($"The data directory {directory.Path} cannot be opened: {failure.Message}", failure);
+            throw;
+        }
+    }
+
+    public StorageId StorageId => _manifest.StorageId;
 
     /// <summary>How often this directory was started, this start included.</summary>
-    public long StartCount => throw new NotImplementedException();
+    public long StartCount { get; private set; }
 
     /// <summary>A random number of this start, to tell twins apart.</summary>
-    public ulong StartNonce => throw new NotImplementedException();
+    public ulong StartNonce { get; } = Storage.DataDirectory.RandomUInt64();
 
     /// <summary>The WAL sequence at the end of opening.</summary>
-    public long OpeningSequence => throw new NotImplementedException();
+    public long OpeningSequence { get; private set; }
 
     /// <summary>The highest WAL sequence that is durable now. Any thread.</summary>
-    public long DurableSequence => throw new NotImplementedException();
+    public long DurableSequence => _wal.DurableSequence;
 
     /// <summary>Null while the directory never was in a cluster.</summary>
-    public ClusterUid? ClusterUid => throw new NotImplementedException();
+    public ClusterUid? ClusterUid => _clusterUid?.Value;
 
     /// <summary>Writes, in one WAL record, the cluster uid and the group's first configuration as index 1, term 1, current
     /// term 1 without vote; then the manifest's uid.</summary>
-    public Task FormAsync(ClusterUid uid, GroupId group, Configuration first) => throw new NotImplementedException();
+    public Task FormAsync(ClusterUid uid, GroupId group, Configuration first)
+    {
+        if (ClusterUid is { } known)
+            throw new InvalidOperationException($"This directory is in cluster {known} already; it cannot form {uid}.");
+
+        // The time stamp is 0, so that the entry is the same wherever it is made.
+        var entry = new Entry(new LogIndex(1), new Term(1), EntryKind.Configuration, 0, first.Encode());
+        DurableStorage storage = GroupOf(group.Value);
+        return storage.PersistAsync(new WalBatch
+        {
+            Group = storage,
+            ClusterUid = uid,
+            TermAndVote = new TermAndVote(new Term(1), null),
+            Entries = [entry],
+        });
+    }
+
+    /// <summary>As <see cref="FormAsync"/> for a node that joins a cluster and gets the log from others: the uid only.</summary>
+    public Task AdoptAsync(ClusterUid uid)
+    {
+        if (ClusterUid is { } known)
+            return known == uid ? Task.CompletedTask : throw new InvalidOperationException($"This directory is in cluster {known} already; it cannot adopt {uid}.");
+        return _wal.Enqueue(new WalBatch { ClusterUid = uid });
+    }
 
     /// <summary>The storage of one group; the same object for the same id. Its completions come on the WAL thread.</summary>
-    public IRaftStorage Group(GroupId group) => throw new NotImplementedException();
+    public IRaftStorage Group(GroupId group) => GroupOf(group.Value);
 
     /// <summary>Faults with the cause when a write, sync or read failed at run time. The process must end; see FailStop.</summary>
-    public Task Failed => throw new NotImplementedException();
+    public Task Failed => _failStop.Failed;
 
     /// <summary>Clean stop: everything into the database, checkpoint, close.</summary>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    public ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+            Close();
+        return ValueTask.CompletedTask;
+    }
+
+    private DurableStorage GroupOf(string group) =>
+        _groups.GetOrAdd(group, static (name, threads) => new DurableStorage(new GroupId(name), threads), _threads);
+
+    private void OpenCurrent(NodeId node)
+    {
+        IStorageFiles files = _settings.Files;
+        if (_directory.DeleteUnfinished(files))
+            _logger.UnfinishedDeleted(Path.Combine(_directory.Path, "new"));
+
+        if (files.DirectoryExists(_directory.Current))
+        {
+            DamageMark.ThrowIfThere(files, _directory.Current);
+            _manifest = Manifest.Read(files, _directory.Current);
+        }
+        else
+        {
+            _manifest = _directory.CreateCurrent(node, _settings);
+            _logger.DirectoryMade(_directory.Path, StorageId.ToString());
+        }
+
+        if (_manifest.NodeId != node)
+            throw new DataDirectoryException($"The data directory {_directory.Path} belongs to node '{_manifest.NodeId}', and this node is '{node}'. Correct Raft:NodeId or Raft:DataDirectory.");
+
+        _recovery = new Recovery(_directory.Current, _manifest, _settings, _metrics, _logger, GroupOf);
+        _database.Open(() => _open = _recovery.Open());
+        RepairManifest(_open!.Store.ClusterUid);    // Open has set it
+
+        _wal = new WalThread(_open.Log, _database, _metrics, _failStop, _settings.RecordBytes, OnFormed);
+        _threads.FailStop = _failStop;
+        _threads.Wal = _wal;
+        _threads.Database = _database;
+        _threads.EntryBytesMax = _open.Log.PayloadBytesMax / 2;
+        StartCount = _open.Store.StartCount + 1;
+        _wal.Start();
+        _wal.Enqueue(new WalBatch { StartCount = StartCount }).GetAwaiter().GetResult();
+        OpeningSequence = _wal.DurableSequence;
+    }
+
+    /// <summary>The WAL decides whether this directory is in a cluster; the manifest follows.</summary>
+    private void RepairManifest(ClusterUid? uid)
+    {
+        if (uid is not null && _manifest.ClusterUid != uid)
+        {
+            WriteManifest(uid.Value);
+            _logger.ManifestRepaired(uid.Value.ToString());
+        }
+        else if (uid is null && _manifest.ClusterUid is { } claimed)
+        {
+            throw Damage.In(Path.Combine(_directory.Current, Manifest.FileName), 0, $"it names cluster {claimed}, of which the database knows nothing");
+        }
+
+        _clusterUid = uid is { } known ? new ClusterUidBox(known) : null;
+    }
+
+    private void OnFormed(ClusterUid uid)
+    {
+        WriteManifest(uid);
+        _clusterUid = new ClusterUidBox(uid);
+    }
+
+    private void WriteManifest(ClusterUid uid)
+    {
+        _manifest = _manifest with { ClusterUid = uid };
+        _manifest.Write(_settings.Files, _directory.Current);
+    }
+
+    private IEnumerable<Measurement<long>> FileSizes()
+    {
+        if (_open is not { } open)
+            return [];
+        return
+        [
+            new Measurement<long>(open.Log.FileBytes, new KeyValuePair<string, object?>("kind", "wal")),
+            new Measurement<long>(open.Data.FileBytes, new KeyValuePair<string, object?>("kind", "data")),
+        ];
+    }
+
+    private void Close()
+    {
+        _wal.Close();
+        _database.Close();
+        long sequence = _wal.DurableSequence;
+        Release();
+        _logger.DirectoryClosed(_directory.Path, sequence);
+    }
+
+    /// <summary>Opening failed: nothing is written any more.</summary>
+    private void Abandon()
+    {
+        if (_wal is not null)
+            Close();
+        else
+            Release();
+    }
+
+    private void Release()
+    {
+        _open?.Log.Dispose();
+        _recovery?.CloseFiles();
+        _metrics.Dispose();
+        _directory.Dispose();
+    }
 }
 
 /// <summary>The data directory cannot be used; says which, why and what to do. Exit, no quarantine.</summary>

@@ -1,0 +1,256 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
+using Raft.Engine.Errors;
+
+namespace Raft.Host.Storage;
+
+/// <summary>
+/// LiteDB's data file: a checkpoint is written whole or not at all. Write collects pages; Flush writes them first into one
+/// of two copy files, then a header that makes the copy count, then in place. Every page carries a checksum in its
+/// bytes 14-17, which LiteDB leaves at 0xFFFFFFFF in what a checkpoint writes.
+/// </summary>
+internal sealed class CheckpointStream : Stream
+{
+    public const int PageBytes = 8192;
+    private const int PieceBytes = 512 << 10;
+    private const int ChecksumAt = 14;
+    private const uint NoChecksum = 0xFFFF_FFFF;
+
+    private readonly IStorageFile _data;
+    private readonly CheckpointCopies _copies;
+    private readonly Action<long, long> _onWritten;
+    private readonly SortedDictionary<long, byte[]> _collected = [];
+    private readonly Stack<byte[]> _pool = new();
+    private readonly byte[] _piece = GC.AllocateUninitializedArray<byte>(PieceBytes);
+    private long _dataLength;
+    private long _collectedEnd;
+    private long _position;
+
+    private CheckpointStream(IStorageFile data, CheckpointCopies copies, Action<long, long> onWritten)
+    {
+        _data = data;
+        _copies = copies;
+        _onWritten = onWritten;
+        _dataLength = data.Length;
+    }
+
+    /// <summary>Step 1 of opening: a checkpoint that was cut off is written again. Harmless to repeat.</summary>
+    /// <param name="data">The data file.</param>
+    /// <param name="copies">Its copy files.</param>
+    /// <param name="onWritten">Hears of bytes written into the copy, and in place.</param>
+    /// <param name="repeated">How many pages were written again.</param>
+    public static CheckpointStream Open(IStorageFile data, CheckpointCopies copies, Action<long, long> onWritten, out int repeated)
+    {
+        var stream = new CheckpointStream(data, copies, onWritten);
+        repeated = 0;
+        if (copies.Load(stream._dataLength > 0) is { } pages)
+        {
+            copies.WriteHeader();                   // the page cache may show what the disk lacks
+            stream.WriteInPlace(pages);
+            repeated = pages.Count;
+        }
+
+        return stream;
+    }
+
+    /// <summary>The number of the last checkpoint.</summary>
+    public long Number => _copies.Number;
+
+    /// <summary>Any thread.</summary>
+    public long FileBytes => Volatile.Read(ref _dataLength);
+
+    /// <summary>How often Flush has come; a checkpoint must bring exactly one.</summary>
+    public int Flushes { get; private set; }
+
+    /// <summary>Pages of the last Flush.</summary>
+    public int FlushedPages { get; private set; }
+
+    /// <summary>Set when a write, read or sync failed. LiteDB may swallow exceptions, so its caller looks here.</summary>
+    public Exception? Failure { get; private set; }
+
+    public bool HasCollected => _collected.Count > 0;
+
+    public override bool CanRead => true;
+    public override bool CanSeek => true;
+    public override bool CanWrite => true;
+
+    public override long Length => Math.Max(_dataLength, _collectedEnd);
+
+    public override long Position
+    {
+        get => _position;
+        set => _position = value;
+    }
+
+    public override int Read(byte[] buffer, int offset, int count)
+    {
+        Guard(_position % PageBytes == 0 && count % PageBytes == 0, "read", "not whole pages");
+        int done = 0;
+        while (done < count && _position < Length)
+        {
+            ReadPage(_position / PageBytes, buffer.AsSpan(offset + done, PageBytes));
+            done += PageBytes;
+            _position += PageBytes;
+        }
+
+        return done;
+    }
+
+    public override void Write(byte[] buffer, int offset, int count)
+    {
+        Guard(_position % PageBytes == 0 && count % PageBytes == 0, "write", "not whole pages");
+        for (int done = 0; done < count; done += PageBytes, _position += PageBytes)
+        {
+            ReadOnlySpan<byte> page = buffer.AsSpan(offset + done, PageBytes);
+            Guard(BinaryPrimitives.ReadUInt32LittleEndian(page[ChecksumAt..]) == NoChecksum, "write", "no room for the checksum");
+            long number = _position / PageBytes;
+            if (!_collected.TryGetValue(number, out byte[]? kept))
+                _collected.Add(number, kept = _pool.TryPop(out byte[]? free) ? free : GC.AllocateUninitializedArray<byte>(PageBytes));
+            page.CopyTo(kept);
+            _collectedEnd = Math.Max(_collectedEnd, (number + 1) * PageBytes);
+        }
+    }
+
+    /// <summary>The checkpoint: copy, header, in place; each durable before the next begins.</summary>
+    public override void Flush()
+    {
+        Flushes++;
+        FlushedPages = _collected.Count;
+        if (_collected.Count == 0)
+            return;
+
+        try
+        {
+            foreach ((long number, byte[] page) in _collected)
+                BinaryPrimitives.WriteUInt32LittleEndian(page.AsSpan(ChecksumAt), Checksum(number, page));
+
+            _onWritten(_copies.Write(_collected), 0);
+            WriteInPlace(_collected);
+        }
+        catch (Exception error)
+        {
+            Failure ??= error;
+            throw;
+        }
+
+        foreach (byte[] page in _collected.Values)
+            _pool.Push(page);
+        _collected.Clear();
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => _position = origin switch
+    {
+        SeekOrigin.Begin => offset,
+        SeekOrigin.Current => _position + offset,
+        _ => Length + offset,
+    };
+
+    // LiteDB 5.0.20 never makes its data file smaller; longer it gets by its pages.
+    public override void SetLength(long value) => Guard(value >= Length, "ftruncate", "the file must not get smaller");
+
+    /// <summary>Not here: LiteDB disposes its streams after errors too. The owner closes the files.</summary>
+    protected override void Dispose(bool disposing) => base.Dispose(disposing: false);
+
+    private static uint Checksum(long number, ReadOnlySpan<byte> page)
+    {
+        Span<byte> head = stackalloc byte[32];
+        page[..32].CopyTo(head);
+        BinaryPrimitives.WriteUInt32LittleEndian(head[ChecksumAt..], NoChecksum);
+        return (uint)XxHash3.HashToUInt64(page[32..], (long)XxHash3.HashToUInt64(head, number));
+    }
+
+    private void ReadPage(long number, Span<byte> into)
+    {
+        try
+        {
+            if (_collected.TryGetValue(number, out byte[]? kept))
+            {
+                kept.CopyTo(into);
+                return;
+            }
+
+            long offset = number * PageBytes;
+            int count = _data.Read(offset, into);
+            if (count != PageBytes || BinaryPrimitives.ReadUInt32LittleEndian(into[ChecksumAt..]) != Checksum(number, into))
+                throw Damage.In(_data.Path, offset, count != PageBytes ? "the file ends within a page" : "the checksum of a page does not fit");
+            BinaryPrimitives.WriteUInt32LittleEndian(into[ChecksumAt..], NoChecksum);
+        }
+        catch (Exception error)
+        {
+            Failure ??= error;
+            throw;
+        }
+    }
+
+    private void WriteInPlace(SortedDictionary<long, byte[]> pages)
+    {
+        int filled = 0;
+        long start = -1, sinceSync = 0, written = 0;
+        foreach ((long number, byte[] page) in pages)
+        {
+            if (filled > 0 && (start + filled != number * PageBytes || filled == PieceBytes))
+                WritePiece();
+            if (filled == 0)
+                start = number * PageBytes;
+            page.CopyTo(_piece, filled);
+            filled += PageBytes;
+        }
+
+        WritePiece();
+        _data.Sync();
+        _dataLength = Math.Max(_dataLength, start + PageBytes);
+        _dataLength = Math.Max(_dataLength, _data.Length);
+        _onWritten(0, written);
+
+        void WritePiece()
+        {
+            _data.Write(start, _piece.AsSpan(0, filled));
+            written += filled;
+            sinceSync += filled;
+            filled = 0;
+            if (sinceSync >= PieceBytes)            // one long sync would hold up the log's
+            {
+                _data.Sync();
+                sinceSync = 0;
+            }
+        }
+    }
+
+    private void Guard(bool isTrue, string operation, string why)
+    {
+        if (isTrue)
+            return;
+        Failure ??= new StorageFailedException(operation, _data.Path, _position, 0, new InvalidOperationException($"LiteDB: {why}"));
+        throw Failure;
+    }
+}
+
+/// <summary>LiteDB's log: memory only. The write-ahead log is what survives.</summary>
+internal sealed class DatabaseLogStream : MemoryStream
+{
+    private const int ConfirmedAt = 18;
+    private readonly int _thread = Environment.CurrentManagedThreadId;
+
+    /// <summary>Whether the last page written confirms its transaction: then all of it was written, inline.</summary>
+    public bool EndsConfirmed => Length > 0 && GetBuffer()[Length - CheckpointStream.PageBytes + ConfirmedAt] == 1;
+
+    /// <summary>Set when another thread wrote: LiteDB's queue must stay on the database thread.</summary>
+    public bool WasWrittenElsewhere { get; private set; }
+
+    public override void Write(byte[] buffer, int offset, int count)
+    {
+        WasWrittenElsewhere |= Environment.CurrentManagedThreadId != _thread;
+        base.Write(buffer, offset, count);
+    }
+
+    protected override void Dispose(bool disposing) => base.Dispose(disposing: false);
+}
+
+/// <summary>The words of damage, so that each names the way back.</summary>
+internal static class Damage
+{
+    public const string Remedy =
+        "The node stays out of the cluster. Move the data directory aside (its 'current') and start again: the node comes back as a new member and gets its data from the others; or restore this disk's own latest state.";
+
+    public static CorruptStorageException In(string file, long offset, string detail) => new(file, offset, detail, Remedy);
+}

@@ -1,0 +1,531 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
+using System.Text;
+using LiteDB;
+using LiteDB.Engine;
+using Raft.Engine.Protocol;
+
+namespace Raft.Host.Storage;
+
+/// <summary>
+/// What LiteDB holds: <c>chunks</c> (_id = group and first index, big endian; hash, entries), <c>groups</c> (_id = group;
+/// hash, <see cref="GroupRecord"/>) and <c>node</c> (position, start count, cluster uid). Few collections, because each new
+/// one rewrites the header page. Only the database thread touches this.
+/// </summary>
+internal sealed class ChunkStore : IDisposable
+{
+    private const int HashBytes = 8;
+    private const string NodeDocument = "node";
+    private static readonly List<object> s_kept = [];
+
+    private readonly LiteDatabase _database;
+    private readonly ILiteCollection<BsonDocument> _chunks;
+    private readonly ILiteCollection<BsonDocument> _groups;
+    private readonly ILiteCollection<BsonDocument> _node;
+    private readonly DatabaseLogStream _log;
+    private readonly CheckpointStream _data;
+    private readonly string _path;
+    private readonly ulong _salt;
+    private readonly StorageSettings _settings;
+    private readonly Dictionary<string, StoredGroup> _stored = new(StringComparer.Ordinal);
+    private readonly HashSet<StoredGroup> _changed = [];
+
+    /// <summary>One group as the database holds it, with what the transaction under way will add.</summary>
+    private sealed class StoredGroup(string name)
+    {
+        public string Name { get; } = name;
+        public byte[] NameBytes { get; } = Encoding.UTF8.GetBytes(name);
+        public GroupRecord Record { get; set; } = new();
+
+        /// <summary>First index of each chunk, ascending, and its bytes.</summary>
+        public List<(LogIndex First, int Bytes)> Chunks { get; } = [];
+
+        /// <summary>Entries on their way into new chunks.</summary>
+        public List<Entry> Staged { get; } = [];
+
+        public int ChunkOf(LogIndex index)
+        {
+            int low = 0, high = Chunks.Count - 1;
+            while (low <= high)
+            {
+                int middle = (low + high) / 2;
+                if (Chunks[middle].First <= index)
+                    low = middle + 1;
+                else
+                    high = middle - 1;
+            }
+
+            return high;
+        }
+    }
+
+    /// <summary>Step 2 of opening.</summary>
+    public ChunkStore(CheckpointStream data, string path, ulong salt, StorageSettings settings)
+    {
+        _data = data;
+        _path = path;
+        _salt = salt;
+        _settings = settings;
+        _log = new DatabaseLogStream();
+        lock (s_kept)
+            s_kept.Add(_log);
+
+        var engine = new LiteEngine(new EngineSettings { DataStream = data, LogStream = _log, Collation = Collation.Binary });
+        _database = new LiteDatabase(engine, disposeOnClose: true);
+
+        // A LiteDB dropped with an open transaction throws in its finalizer and ends the process; after an exception it
+        // stays referenced for ever. Dispose lets go of it.
+        lock (s_kept)
+            s_kept.Add(_database);
+        if (_database.CheckpointSize != 0)
+            _database.CheckpointSize = 0;
+        _chunks = _database.GetCollection("chunks", BsonAutoId.ObjectId);
+        _groups = _database.GetCollection("groups", BsonAutoId.ObjectId);
+        _node = _database.GetCollection("node", BsonAutoId.ObjectId);
+        ReadNode();
+        ReadGroups();
+        ReadChunkKeys();
+    }
+
+    /// <summary>All WAL records up to here are in the database, though perhaps not checkpointed.</summary>
+    public long Position { get; private set; }
+
+    public long StartCount { get; private set; }
+
+    public ClusterUid? ClusterUid { get; private set; }
+
+    /// <summary>LiteDB's log in memory; a checkpoint empties it.</summary>
+    public long LogBytes => _log.Length;
+
+    public IEnumerable<string> GroupNames => _stored.Keys;
+
+    public GroupRecord? RecordOf(string group) => _stored.GetValueOrDefault(group)?.Record;
+
+    /// <summary>One transaction of deletions when some are due, and one with everything in these records.</summary>
+    public void Apply(IReadOnlyList<WalRecordContent> records)
+    {
+        long bytes = 0;
+        foreach (WalRecordContent record in records)
+            bytes += record.Bytes;
+        DeleteMarked(2 * bytes);
+
+        _database.BeginTrans();
+        foreach (WalRecordContent record in records)
+        {
+            foreach (WalPart part in record.Parts)
+                Apply(part);
+        }
+
+        foreach (StoredGroup group in _changed)
+        {
+            WriteStaged(group);
+            _groups.Upsert(Document(group.Name, Seed(group.NameBytes), group.Record.Encode()));
+        }
+
+        _changed.Clear();
+        Position = records[^1].Sequence;
+        WriteNode();
+        Commit();
+    }
+
+    /// <summary>Writes all into the data file: whole, or not at all.</summary>
+    public void Checkpoint()
+    {
+        int flushes = _data.Flushes;
+        _database.Checkpoint();
+        Verify(_data.Failure is null, "a checkpoint failed", _data.Failure);
+        Verify(_log.Length == 0, "LiteDB's log is not empty after a checkpoint");
+        Verify(_data.Flushes == flushes + 1 && !_data.HasCollected, "a checkpoint did not flush exactly once");
+    }
+
+    /// <summary>Entries [from, to], until so many bytes; within one chunk, or a few.</summary>
+    public void Read(string groupName, LogIndex from, LogIndex to, int maxBytes, List<Entry> entries, ref long bytes)
+    {
+        if (!_stored.TryGetValue(groupName, out StoredGroup? group))
+            return;
+        long turn = 0;
+        to = LogIndex.Min(to, group.Record.Last);
+        for (LogIndex next = from; next <= to;)
+        {
+            int chunk = group.ChunkOf(next);
+            if (chunk < 0 || next <= group.Record.DeletedThrough)
+                return;
+            List<Entry> held = ReadChunk(group, group.Chunks[chunk].First);
+            for (int i = (int)(next - held[0].Index); i < held.Count; i++, next = next.Next)
+            {
+                if (held[i].Index > to || (entries.Count > 0 && (bytes >= maxBytes || turn >= _settings.ReadTurnBytes)))
+                    return;
+                entries.Add(held[i]);
+                bytes += held[i].CostBytes;
+                turn += held[i].CostBytes;
+            }
+        }
+    }
+
+    /// <summary>What a server finds at its start.</summary>
+    public PersistedState Load(string groupName, long cacheBytes)
+    {
+        if (!_stored.TryGetValue(groupName, out StoredGroup? group))
+            return PersistedState.Empty;
+
+        GroupRecord record = group.Record;
+        LogIndex first = record.DeletedThrough.Next;
+        var recent = new List<List<Entry>>();
+        long bytes = 0;
+        LogIndex recentFirst = record.Last.Next;
+        for (int i = group.Chunks.Count - 1; i >= 0 && bytes < cacheBytes && recentFirst > first; i--)
+        {
+            List<Entry> entries = ReadChunk(group, group.Chunks[i].First);
+            int keepFrom = entries.Count;
+            while (keepFrom > 0 && bytes + entries[keepFrom - 1].CostBytes <= cacheBytes && entries[keepFrom - 1].Index >= first)
+                bytes += entries[--keepFrom].CostBytes;
+            bool isCut = keepFrom > 0;
+            entries.RemoveRange(0, keepFrom);
+            if (entries.Count > 0)
+            {
+                recent.Add(entries);
+                recentFirst = entries[0].Index;
+            }
+
+            if (isCut)
+                break;
+        }
+
+        var configurations = new List<Entry>();
+        foreach (LogIndex mark in record.ConfigurationMarks)
+        {
+            long ignored = 0;
+            Read(groupName, mark, mark, int.MaxValue, configurations, ref ignored);
+        }
+
+        recent.Reverse();
+        return new PersistedState(
+            record.TermAndVote, record.Descriptor, first, record.Last, [.. record.TermRuns], [.. recent.SelectMany(entries => entries)], configurations);
+    }
+
+    /// <summary>Step 5 of opening: chunks against marks, contiguous and with terms that never fall; each is read.</summary>
+    public void Verify()
+    {
+        foreach (StoredGroup group in _stored.Values)
+        {
+            GroupRecord record = group.Record;
+            LogIndex next = LogIndex.Zero;
+            var computed = new GroupRecord();
+            for (int i = 0; i < group.Chunks.Count; i++)
+            {
+                LogIndex first = group.Chunks[i].First;
+                bool isDeleted = i + 1 < group.Chunks.Count && group.Chunks[i + 1].First <= record.DeletedThrough.Next;
+                if (isDeleted)
+                    continue;                       // on its way out: nobody reads it again
+                if (next == LogIndex.Zero && first > record.DeletedThrough.Next)
+                    throw DamagedGroup(group, $"entries {record.DeletedThrough.Next} to {first.Previous} are missing");
+                if (next != LogIndex.Zero && first != next)
+                    throw DamagedGroup(group, $"a chunk begins at {first}, and not at {next}");
+
+                List<Entry> entries = ReadChunk(group, first);
+                group.Chunks[i] = (first, BytesOf(entries));
+                foreach (Entry entry in entries)
+                {
+                    if (entry.Index <= record.DeletedThrough)
+                        continue;
+                    if (computed.TermRuns.Count > 0 && entry.Term < computed.TermRuns[^1].Term)
+                        throw DamagedGroup(group, $"the term falls at entry {entry.Index}");
+                    computed.Append(entry);
+                }
+
+                next = entries[^1].Index.Next;
+            }
+
+            LogIndex last = next == LogIndex.Zero ? record.DeletedThrough : LogIndex.Max(next.Previous, record.DeletedThrough);
+            if (last != record.Last)
+                throw DamagedGroup(group, $"its log ends at {last}, and not at {record.Last}");
+            if (!computed.TermRuns.SequenceEqual(record.TermRuns) || !computed.ConfigurationMarks.SequenceEqual(record.ConfigurationMarks))
+                throw DamagedGroup(group, "its entries do not fit its state");
+        }
+    }
+
+    /// <summary>After everything was checkpointed; never after a failure.</summary>
+    public void Dispose()
+    {
+        _database.Dispose();
+        lock (s_kept)
+        {
+            s_kept.Remove(_database);
+            s_kept.Remove(_log);
+        }
+    }
+
+    private void Apply(in WalPart part)
+    {
+        WalBatch batch = part.Batch;
+        if (part.IsFirst && batch.StartCount > 0)
+            StartCount = batch.StartCount;
+        if (part.IsFirst && batch.ClusterUid is { } uid)
+            ClusterUid = uid;
+        if (batch.Group is not { } target)
+            return;
+
+        StoredGroup group = GroupOf(target.Id.Value);
+        GroupRecord record = group.Record;
+        _changed.Add(group);
+        if (part.IsFirst)
+        {
+            if (batch.TermAndVote is { } termAndVote)
+                record.TermAndVote = termAndVote;
+            if (batch.TruncateFrom is { } from)
+                Truncate(group, from);
+        }
+
+        for (int i = part.From; i < part.From + part.Count; i++)
+        {
+            Entry entry = batch.Entries[i];
+            Verify(entry.Index == record.Last.Next, "entries were stored that do not follow the log");
+            record.Append(entry);
+            group.Staged.Add(entry);
+        }
+
+        if (!part.IsFirst)
+            return;
+        if (batch.Descriptor is { } descriptor)
+            record.Descriptor = descriptor;
+        if (batch.DeletedThrough is { } mark)
+        {
+            if (mark >= record.Last)
+                group.Staged.Clear();
+            record.DeleteThrough(mark);
+        }
+    }
+
+    private StoredGroup GroupOf(string name)
+    {
+        if (!_stored.TryGetValue(name, out StoredGroup? group))
+            _stored.Add(name, group = new StoredGroup(name));
+        return group;
+    }
+
+    private void Truncate(StoredGroup group, LogIndex from)
+    {
+        group.Record.TruncateFrom(from);
+        while (group.Staged.Count > 0 && group.Staged[^1].Index >= from)
+            group.Staged.RemoveAt(group.Staged.Count - 1);
+        while (group.Chunks.Count > 0 && group.Chunks[^1].First >= from)
+            DeleteChunk(group, group.Chunks.Count - 1);
+        if (group.Staged.Count == 0 && group.Chunks.Count > 0)
+            Restage(group, upTo: from.Previous);
+    }
+
+    /// <summary>Takes the last chunk back, to write it again with less or more.</summary>
+    private void Restage(StoredGroup group, LogIndex upTo)
+    {
+        List<Entry> entries = ReadChunk(group, group.Chunks[^1].First);
+        while (entries[^1].Index > upTo)
+            entries.RemoveAt(entries.Count - 1);
+        group.Chunks.RemoveAt(group.Chunks.Count - 1);
+        group.Staged.InsertRange(0, entries);       // written again under the same key
+    }
+
+    private void WriteStaged(StoredGroup group)
+    {
+        List<Entry> staged = group.Staged;
+        if (staged.Count == 0)
+            return;
+
+        // Many small writes must not end in many small chunks.
+        if (group.Chunks.Count > 0 && group.Chunks[^1].Bytes < _settings.ChunkBytes / 2 && group.Chunks[^1].First > group.Record.DeletedThrough)
+            Restage(group, upTo: staged[0].Index.Previous);
+
+        for (int start = 0; start < staged.Count;)
+        {
+            int count = 0, bytes = 0;
+            do
+                bytes += StorageWriter.EntryHeaderBytes + staged[start + count++].Payload.Length;
+            while (start + count < staged.Count && bytes + staged[start + count].Payload.Length <= _settings.ChunkBytes);
+
+            WriteChunk(group, staged, start, count, bytes);
+            start += count;
+        }
+
+        staged.Clear();
+        if (staged.Capacity > 65_536)
+            staged.Capacity = 0;
+    }
+
+    private void WriteChunk(StoredGroup group, List<Entry> entries, int start, int count, int bytes)
+    {
+        byte[] payload = new byte[4 + bytes];
+        var writer = new StorageWriter(payload);
+        writer.Int32(count);
+        for (int i = start; i < start + count; i++)
+            writer.Entry(entries[i]);
+
+        LogIndex first = entries[start].Index;
+        byte[] key = ChunkKey(group, first);
+        _chunks.Upsert(Document(key, Seed(key), payload));
+        group.Chunks.Add((first, bytes));
+    }
+
+    private void DeleteChunk(StoredGroup group, int chunk)
+    {
+        _chunks.Delete(ChunkKey(group, group.Chunks[chunk].First));
+        group.Chunks.RemoveAt(chunk);
+    }
+
+    /// <summary>A transaction of its own before the inserts, so that the freed pages are used at once.</summary>
+    private void DeleteMarked(long bytesMax)
+    {
+        bool isOpen = false;
+        foreach (StoredGroup group in _stored.Values)
+        {
+            int count = 0;
+            while (count < group.Chunks.Count && bytesMax > 0 && LastOf(group, count) <= group.Record.DeletedThrough)
+            {
+                isOpen = isOpen || _database.BeginTrans();
+                _chunks.Delete(ChunkKey(group, group.Chunks[count].First));
+                bytesMax -= group.Chunks[count].Bytes;
+                count++;
+            }
+
+            group.Chunks.RemoveRange(0, count);
+        }
+
+        if (isOpen)
+            Commit();
+
+        static LogIndex LastOf(StoredGroup group, int chunk) =>
+            chunk + 1 < group.Chunks.Count ? group.Chunks[chunk + 1].First.Previous : group.Record.Last;
+    }
+
+    private List<Entry> ReadChunk(StoredGroup group, LogIndex first)
+    {
+        byte[] key = ChunkKey(group, first);
+        BsonDocument document = _chunks.FindById(key) ?? throw DamagedGroup(group, $"its chunk at entry {first} is missing");
+        try
+        {
+            var reader = new StorageReader(Content(document, Seed(key)));
+            int count = reader.Count(StorageWriter.EntryHeaderBytes);
+            var entries = new List<Entry>(count);
+            for (int i = 0; i < count; i++)
+                entries.Add(reader.Entry(first + i));
+            return entries.Count > 0 ? entries : throw new InvalidDataException("it is empty");
+        }
+        catch (InvalidDataException error)
+        {
+            throw DamagedGroup(group, $"its chunk at entry {first} is damaged: {error.Message}");
+        }
+    }
+
+    private static int BytesOf(List<Entry> entries)
+    {
+        int bytes = 0;
+        foreach (Entry entry in entries)
+            bytes += StorageWriter.EntryHeaderBytes + entry.Payload.Length;
+        return bytes;
+    }
+
+    private void ReadNode()
+    {
+        if (_node.FindById(NodeDocument) is not { } document)
+            return;                                 // new: position 0
+        try
+        {
+            var reader = new StorageReader(Content(document, Seed([])));
+            Position = reader.Int64();
+            StartCount = reader.Int64();
+            ClusterUid = reader.Byte() == 0 ? null : new ClusterUid(reader.UInt128());
+        }
+        catch (InvalidDataException error)
+        {
+            throw Damage.In(_path, 0, $"the node's own document is damaged: {error.Message}");
+        }
+    }
+
+    private void WriteNode()
+    {
+        byte[] bytes = new byte[8 + 8 + 1 + (ClusterUid is null ? 0 : 16)];
+        var writer = new StorageWriter(bytes);
+        writer.Int64(Position);
+        writer.Int64(StartCount);
+        writer.Byte(ClusterUid is null ? (byte)0 : (byte)1);
+        if (ClusterUid is { } uid)
+            writer.UInt128(uid.Value);
+        _node.Upsert(Document(NodeDocument, Seed([]), bytes));
+    }
+
+    private void ReadGroups()
+    {
+        foreach (BsonDocument document in _groups.FindAll())
+        {
+            StoredGroup group = GroupOf(document["_id"].AsString);
+            try
+            {
+                group.Record = GroupRecord.Decode(Content(document, Seed(group.NameBytes)));
+            }
+            catch (InvalidDataException error)
+            {
+                throw DamagedGroup(group, $"its state is damaged: {error.Message}");
+            }
+        }
+    }
+
+    private void ReadChunkKeys()
+    {
+        var keys = new List<byte[]>();
+        foreach (BsonDocument document in _chunks.Query().Select("{_id}").ToEnumerable())
+            keys.Add(document["_id"].AsBinary);
+        keys.Sort((a, b) => a.AsSpan().SequenceCompareTo(b));
+
+        foreach (byte[] key in keys)
+        {
+            int nameBytes = BinaryPrimitives.ReadUInt16BigEndian(key);
+            string name = Encoding.UTF8.GetString(key, 2, nameBytes);
+            if (!_stored.TryGetValue(name, out StoredGroup? group))
+                throw Damage.In(_path, 0, $"there are entries of group {name}, but not its state");
+            group.Chunks.Add((new LogIndex(BinaryPrimitives.ReadInt64BigEndian(key.AsSpan(2 + nameBytes))), _settings.ChunkBytes));
+        }
+    }
+
+    private static byte[] ChunkKey(StoredGroup group, LogIndex first)
+    {
+        byte[] key = new byte[2 + group.NameBytes.Length + 8];
+        BinaryPrimitives.WriteUInt16BigEndian(key, (ushort)group.NameBytes.Length);
+        group.NameBytes.CopyTo(key, 2);
+        BinaryPrimitives.WriteInt64BigEndian(key.AsSpan(2 + group.NameBytes.Length), first.Value);
+        return key;
+    }
+
+    private long Seed(ReadOnlySpan<byte> key) => (long)XxHash3.HashToUInt64(key, (long)_salt);
+
+    private static BsonDocument Document(BsonValue id, long seed, byte[] content)
+    {
+        byte[] bytes = new byte[HashBytes + content.Length];
+        content.CopyTo(bytes, HashBytes);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes, XxHash3.HashToUInt64(content, seed));
+        return new BsonDocument { ["_id"] = id, ["b"] = bytes };
+    }
+
+    private static ReadOnlyMemory<byte> Content(BsonDocument document, long seed)
+    {
+        byte[] bytes = document["b"].AsBinary ?? throw new InvalidDataException("it has no content");
+        if (bytes.Length < HashBytes || BinaryPrimitives.ReadUInt64LittleEndian(bytes) != XxHash3.HashToUInt64(bytes.AsSpan(HashBytes), seed))
+            throw new InvalidDataException("its hash does not fit");
+        return bytes.AsMemory(HashBytes);
+    }
+
+    private Engine.Errors.CorruptStorageException DamagedGroup(StoredGroup group, string detail) =>
+        Damage.In(_path, 0, $"group {group.Name}: {detail}");
+
+    private void Commit()
+    {
+        Verify(_database.Commit(), "LiteDB had no transaction to commit");
+        Verify(_data.Failure is null, "a read failed", _data.Failure);
+
+        // LiteDB queues the pages of a commit; here the queue must have run, inline and whole.
+        Verify(_log.EndsConfirmed && !_log.WasWrittenElsewhere, "LiteDB did not write a commit at once");
+    }
+
+    private void Verify(bool isTrue, string claim, Exception? inner = null)
+    {
+        if (!isTrue)
+            throw inner ?? new StorageFailedException("use", _path, 0, 0, new InvalidOperationException(claim));
+    }
+}

@@ -1,0 +1,136 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Raft.Engine.Errors;
+using Raft.Engine.Protocol;
+
+namespace Raft.Host.Storage;
+
+/// <summary>Takes and makes the directory: <c>lock</c> above, everything else in <c>current/</c>, made whole as <c>new/</c>.</summary>
+internal sealed class DataDirectory : IDisposable
+{
+    private readonly IDisposable _lock;
+
+    private DataDirectory(string path, IDisposable @lock)
+    {
+        Path = path;
+        _lock = @lock;
+    }
+
+    public string Path { get; }
+
+    public string Current => System.IO.Path.Combine(Path, "current");
+
+    /// <exception cref="DataDirectoryException">In use, or not usable.</exception>
+    public static DataDirectory Take(string directory, IStorageFiles files)
+    {
+        string path = System.IO.Path.GetFullPath(directory);
+        try
+        {
+            Make(path, files);
+            IDisposable taken = files.TryLock(System.IO.Path.Combine(path, "lock"))
+                ?? throw new DataDirectoryException($"The data directory {path} is in use by another process. Stop that process, or set Raft:DataDirectory to another directory.");
+            return new DataDirectory(path, taken);
+        }
+        catch (StorageFailedException error)
+        {
+            throw new DataDirectoryException($"The data directory {path} cannot be used: {error.Message} Or set Raft:DataDirectory to another directory.", error);
+        }
+    }
+
+    /// <summary>Makes a new, empty store: all of it is on the disk before it has its name.</summary>
+    public Manifest CreateCurrent(NodeId node, StorageSettings settings)
+    {
+        IStorageFiles files = settings.Files;
+        string fresh = System.IO.Path.Combine(Path, "new");
+        files.CreateDirectory(fresh);
+        var manifest = new Manifest(node, new StorageId(RandomUInt128()), null, RandomUInt64(), RandomUInt64(), settings.SegmentBytes);
+
+        byte[] zeros = new byte[Math.Min(1 << 20, settings.SegmentBytes)];
+        for (int segment = 0; segment < Manifest.SegmentCount; segment++)
+        {
+            using IStorageFile file = files.Open(System.IO.Path.Combine(fresh, Manifest.SegmentFileName(segment)), create: true);
+            for (long at = 0; at < settings.SegmentBytes; at += zeros.Length)
+                file.Write(at, zeros.AsSpan(0, (int)Math.Min(zeros.Length, settings.SegmentBytes - at)));
+            file.Sync();
+        }
+
+        using (IStorageFile data = files.Open(System.IO.Path.Combine(fresh, manifest.DataFileName), create: true))
+            data.Sync();
+        using (IStorageFile copy0 = files.Open(System.IO.Path.Combine(fresh, "copy0"), create: true))
+            CheckpointCopies.WriteFirst(copy0, manifest.DataId, manifest.Salt);
+        using (IStorageFile copy1 = files.Open(System.IO.Path.Combine(fresh, "copy1"), create: true))
+            copy1.Sync();
+        files.CreateDirectory(System.IO.Path.Combine(fresh, "snapshots"));
+        manifest.Write(files, fresh);               // syncs the directory too
+
+        files.Rename(fresh, Current);
+        files.SyncDirectory(Path);
+        return manifest;
+    }
+
+    /// <summary>A <c>new/</c> that was never finished never held anything.</summary>
+    public bool DeleteUnfinished(IStorageFiles files)
+    {
+        string fresh = System.IO.Path.Combine(Path, "new");
+        if (!files.DirectoryExists(fresh))
+            return false;
+        files.DeleteDirectory(fresh);
+        files.SyncDirectory(Path);
+        return true;
+    }
+
+    public void Dispose() => _lock.Dispose();
+
+    public static ulong RandomUInt64()
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        RandomNumberGenerator.Fill(bytes);
+        return BinaryPrimitives.ReadUInt64LittleEndian(bytes);
+    }
+
+    private static UInt128 RandomUInt128() => new(RandomUInt64(), RandomUInt64());
+
+    private static void Make(string path, IStorageFiles files)
+    {
+        if (files.DirectoryExists(path))
+            return;
+        string? parent = System.IO.Path.GetDirectoryName(path);
+        if (parent is not null)
+            Make(parent, files);
+        files.CreateDirectory(path);
+        if (parent is not null)
+            files.SyncDirectory(parent);
+    }
+}
+
+/// <summary>The file <c>damaged</c>: damage found at run time, kept for the next start.</summary>
+internal static class DamageMark
+{
+    private const string FileName = "damaged";
+
+    private sealed record Content(string File, long Offset, string Detail);
+
+    public static void Write(IStorageFiles files, string directory, CorruptStorageException damage) =>
+        files.ReplaceFile(Path.Combine(directory, FileName), JsonSerializer.SerializeToUtf8Bytes(new Content(damage.File, damage.Offset, damage.Detail)));
+
+    public static void ThrowIfThere(IStorageFiles files, string directory)
+    {
+        string path = Path.Combine(directory, FileName);
+        if (!files.FileExists(path))
+            return;
+        Content? content = null;
+        try
+        {
+            content = JsonSerializer.Deserialize<Content>(files.ReadAll(path));
+        }
+        catch (JsonException)
+        {
+            // The file itself says enough.
+        }
+
+        throw content is null
+            ? Damage.In(path, 0, "damage was found at run time")
+            : Damage.In(content.File, content.Offset, $"{content.Detail} (found at run time; see {path})");
+    }
+}

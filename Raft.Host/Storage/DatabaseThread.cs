@@ -1,0 +1,415 @@
+using System.Diagnostics;
+using Raft.Engine.Errors;
+using Raft.Engine.Protocol;
+
+namespace Raft.Host.Storage;
+
+/// <summary>
+/// The only thread that touches LiteDB, from opening to closing: WAL records in, in large transactions; chunk reads out. It
+/// never delays the WAL thread, but that one waits when it is out of segments that are covered.
+/// </summary>
+internal sealed class DatabaseThread
+{
+    private const int Nice = 10;
+
+    private readonly StorageSettings _settings;
+    private readonly StorageMetrics _metrics;
+    private readonly FailStop _failStop;
+    private readonly ILogger _logger;
+    private readonly Thread _thread;
+    private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Func<OpenDatabase>? _open;
+    private OpenDatabase _database = null!;         // set on this thread before the loop begins
+
+    private readonly object _gate = new();
+    private readonly Queue<WalRecordContent> _records = new();
+    private readonly Queue<PendingRead> _reads = new();
+    private long _waitingBytes;
+    private long _firstWaitsSince;
+    private long _lastWork;
+    private bool _isIdle;
+    private bool _isCheckpointAsked;
+    private bool _isClosing;
+    private bool _isEnded;
+    private long _covered;
+    private readonly List<WalRecordContent> _taken = [];
+
+    /// <summary>What recovery hands over.</summary>
+    internal sealed record OpenDatabase(
+        ChunkStore Store, CheckpointStream Data, CheckpointCopies Copies, WriteAheadLog Log, Func<string, DurableStorage> Groups, string Directory, string Path);
+
+    private sealed class PendingRead() : TaskCompletionSource<IReadOnlyList<Entry>>(TaskCreationOptions.RunContinuationsAsynchronously)
+    {
+        public required DurableStorage Group { get; init; }
+        public LogIndex From { get; init; }
+        public LogIndex To { get; init; }
+        public int MaxBytes { get; init; }
+        public long Truncations { get; init; }
+        public List<Entry> Entries { get; } = [];
+        public long Bytes;
+
+        /// <summary>Set when the whole state is wanted.</summary>
+        public TaskCompletionSource<PersistedState>? State { get; init; }
+
+        public long CacheBytes { get; init; }
+    }
+
+    public DatabaseThread(StorageSettings settings, StorageMetrics metrics, FailStop failStop, ILogger logger)
+    {
+        _settings = settings;
+        _metrics = metrics;
+        _failStop = failStop;
+        _logger = logger;
+        _thread = new Thread(RunInline) { IsBackground = true, Name = "raft-database" };
+    }
+
+    /// <summary>Records and bytes that the database does not have yet. Any thread.</summary>
+    public (long Records, long Bytes) Lag
+    {
+        get
+        {
+            lock (_gate)
+                return (_records.Count + _taken.Count, _waitingBytes);
+        }
+    }
+
+    /// <summary>Opens the database on its own thread, and waits for it.</summary>
+    public void Open(Func<OpenDatabase> open)
+    {
+        _open = open;
+        _thread.Start();
+        _opened.Task.GetAwaiter().GetResult();
+    }
+
+    /// <summary>WAL thread: this is durable. Wakes this thread only when it is time for work.</summary>
+    public void Enqueue(WalRecordContent record)
+    {
+        lock (_gate)
+        {
+            _records.Enqueue(record);
+            bool isFirst = _records.Count == 1;
+            if (isFirst)
+                _firstWaitsSince = Environment.TickCount64;
+            long before = _waitingBytes;
+            _waitingBytes += record.Bytes;
+            if ((isFirst && _isIdle) || (before < _settings.CopyBytes && _waitingBytes >= _settings.CopyBytes))
+                Monitor.Pulse(_gate);
+        }
+    }
+
+    /// <summary>Any thread.</summary>
+    public void AskForCheckpoint()
+    {
+        lock (_gate)
+        {
+            _isCheckpointAsked = true;
+            Monitor.Pulse(_gate);
+        }
+    }
+
+    public Task<IReadOnlyList<Entry>> ReadAsync(DurableStorage group, LogIndex from, LogIndex to, int maxBytes)
+    {
+        var read = new PendingRead { Group = group, From = from, To = to, MaxBytes = maxBytes, Truncations = group.Truncations };
+        Enqueue(read);
+        return read.Task;
+    }
+
+    public Task<PersistedState> LoadAsync(DurableStorage group, long cacheBytes)
+    {
+        var state = new TaskCompletionSource<PersistedState>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Enqueue(new PendingRead { Group = group, State = state, CacheBytes = cacheBytes });
+        return state.Task;
+    }
+
+    /// <summary>The store has failed elsewhere.</summary>
+    public void Wake()
+    {
+        lock (_gate)
+            Monitor.Pulse(_gate);
+    }
+
+    /// <summary>After the WAL thread has ended: takes the rest, checkpoints, closes.</summary>
+    public void Close()
+    {
+        lock (_gate)
+        {
+            _isClosing = true;
+            Monitor.Pulse(_gate);
+        }
+
+        if (_thread.IsAlive)
+            _thread.Join();
+    }
+
+    private void Enqueue(PendingRead read)
+    {
+        lock (_gate)
+        {
+            if (!_isEnded)
+            {
+                _reads.Enqueue(read);
+                Monitor.Pulse(_gate);
+                return;
+            }
+        }
+
+        Fail(read);
+    }
+
+    /// <summary>LiteDB's background queue goes to the current scheduler; this one runs it here and at once.</summary>
+    private void RunInline() => new Task(Run).RunSynchronously(new InlineScheduler());
+
+    private void Run()
+    {
+        try
+        {
+            _database = _open!();                   // Open sets it before the thread starts
+            _open = null;
+            _covered = _database.Store.Position;
+        }
+        catch (Exception error)
+        {
+            _opened.SetException(error);
+            End();
+            return;
+        }
+
+        Native.LowerPriorityOfThisThread(Nice);     // the WAL thread's tail is made of CPU more than of disk
+        _opened.SetResult();
+        try
+        {
+            while (WaitForWork(out bool isCopyDue, out bool isCheckpointDue, out bool isClosing))
+            {
+                ServeReads();
+                if (isCopyDue)
+                    CopyRecords(takeAll: isCheckpointDue);
+                if (isCheckpointDue || _database.Store.LogBytes >= _settings.DatabaseLogBytes)
+                    Checkpoint();
+                if (isClosing)
+                {
+                    ServeReads();
+                    CloseCleanly();
+                    break;
+                }
+            }
+        }
+        catch (Exception error)
+        {
+            Exception cause = _database.Data.Failure ?? error;
+            MarkDamage(cause);
+            _failStop.Fail(cause, _database.Path);
+            _database.Log.WakeWaiter();
+        }
+
+        End();
+    }
+
+    /// <summary>False when the store has failed.</summary>
+    private bool WaitForWork(out bool isCopyDue, out bool isCheckpointDue, out bool isClosing)
+    {
+        lock (_gate)
+        {
+            while (true)
+            {
+                long now = Environment.TickCount64;
+                bool hasUncovered = _database.Store.Position > _covered;
+                long copyIn = _records.Count > 0 ? _firstWaitsSince + _settings.CopyDelayMs - now : long.MaxValue;
+                long checkpointIn = _records.Count == 0 && hasUncovered ? _lastWork + _settings.IdleCheckpointMs - now : long.MaxValue;
+                isClosing = _isClosing;
+                isCheckpointDue = _isCheckpointAsked || checkpointIn <= 0 || isClosing;
+                isCopyDue = _records.Count > 0 && (_waitingBytes >= _settings.CopyBytes || copyIn <= 0 || isCheckpointDue);
+                if (_failStop.Cause is not null)
+                    return false;
+                if (isCopyDue || isCheckpointDue || isClosing || _reads.Count > 0)
+                {
+                    if (isCheckpointDue)
+                        _isCheckpointAsked = false;
+                    return true;
+                }
+
+                long wait = Math.Min(copyIn, checkpointIn);
+                _isIdle = _records.Count == 0;
+                if (wait == long.MaxValue)
+                    Monitor.Wait(_gate);
+                else
+                    Monitor.Wait(_gate, (int)Math.Max(1, wait));
+                _isIdle = false;
+            }
+        }
+    }
+
+    /// <summary>Transaction by transaction, until little or nothing waits.</summary>
+    private void CopyRecords(bool takeAll)
+    {
+        while (true)
+        {
+            long bytes = 0, waiting;
+            int left;
+            lock (_gate)
+            {
+                while (_records.Count > 0 && (_taken.Count == 0 || bytes + _records.Peek().Bytes <= _settings.TransactionBytes))
+                {
+                    WalRecordContent record = _records.Dequeue();
+                    bytes += record.Bytes;
+                    _taken.Add(record);
+                }
+            }
+
+            _database.Store.Apply(_taken);
+            foreach (WalRecordContent record in _taken)
+            {
+                foreach (WalPart part in record.Parts)
+                    part.Batch.Group?.OnStored(_database.Store.Position);
+            }
+
+            lock (_gate)
+            {
+                _taken.Clear();
+                waiting = _waitingBytes -= bytes;
+                left = _records.Count;
+                _firstWaitsSince = Environment.TickCount64;
+            }
+
+            _lastWork = Environment.TickCount64;
+            if (_database.Store.LogBytes >= _settings.DatabaseLogBytes)
+                Checkpoint();
+            if (left == 0 || (!takeAll && waiting < _settings.CopyBytes))
+                return;
+            ServeReads();
+        }
+    }
+
+    private void Checkpoint()
+    {
+        if (_database.Store.Position == _covered)
+            return;
+        long before = Stopwatch.GetTimestamp();
+        _database.Store.Checkpoint();
+        TimeSpan duration = Stopwatch.GetElapsedTime(before);
+
+        // Now, and only now, the log's space may be used again.
+        _covered = _database.Store.Position;
+        _database.Log.SetCovered(_covered);
+        _metrics.Checkpointed(duration);
+        _logger.Checkpointed(_database.Data.Number, _database.Data.FlushedPages, _covered, (long)duration.TotalMilliseconds);
+    }
+
+    private void CloseCleanly()
+    {
+        Checkpoint();
+        _database.Store.Dispose();
+        _database.Copies.WriteEmpty();
+    }
+
+    /// <summary>One turn of each read that waits; what is not through goes to the end of the queue.</summary>
+    private void ServeReads()
+    {
+        int count;
+        lock (_gate)
+            count = _reads.Count;
+        for (; count > 0; count--)
+        {
+            PendingRead read;
+            lock (_gate)
+                read = _reads.Dequeue();
+            try
+            {
+                if (read.State is { } state)
+                {
+                    state.TrySetResult(_database.Store.Load(read.Group.Id.Value, read.CacheBytes));
+                }
+                else if (ServeTurn(read))
+                {
+                    read.TrySetResult(read.Entries);
+                }
+                else
+                {
+                    lock (_gate)
+                        _reads.Enqueue(read);
+                }
+            }
+            catch
+            {
+                lock (_gate)
+                    _reads.Enqueue(read);           // ends with the others, after the last words
+                throw;
+            }
+        }
+    }
+
+    /// <summary>True when the read is through.</summary>
+    private bool ServeTurn(PendingRead read)
+    {
+        DurableStorage group = read.Group;
+        LogIndex next = read.From + read.Entries.Count;
+        if (group.Truncations != read.Truncations)
+        {
+            // Entries of two histories must not stand in one answer.
+            if (read.Entries.Count > 0)
+                return true;
+        }
+
+        if (next > read.To || (read.Entries.Count > 0 && read.Bytes >= read.MaxBytes))
+            return true;
+
+        LogIndex memoryFirst = group.MemoryFirst;
+        int before = read.Entries.Count;
+        if (next < memoryFirst)
+        {
+            _database.Store.Read(group.Id.Value, next, LogIndex.Min(read.To, memoryFirst.Previous), read.MaxBytes, read.Entries, ref read.Bytes);
+            if (read.Entries.Count == before)
+                return true;                        // no longer in the log
+            return read.From + read.Entries.Count > read.To || read.Bytes >= read.MaxBytes;
+        }
+
+        group.AddFromMemory(read.Entries, next, read.To, read.MaxBytes, ref read.Bytes);
+        return true;
+    }
+
+    /// <summary>A checksum that does not fit at run time: the next start goes into quarantine because of this file.</summary>
+    private void MarkDamage(Exception error)
+    {
+        if (error is not CorruptStorageException damage)
+            return;
+        try
+        {
+            DamageMark.Write(_settings.Files, _database.Directory, damage);
+        }
+        catch (StorageFailedException)
+        {
+            // The end comes anyway; the next start finds the damage itself, or nothing.
+        }
+    }
+
+    private void End()
+    {
+        List<PendingRead> reads;
+        lock (_gate)
+        {
+            _isEnded = true;
+            reads = [.. _reads];
+            _reads.Clear();
+        }
+
+        foreach (PendingRead read in reads)
+            Fail(read);
+    }
+
+    private void Fail(PendingRead read)
+    {
+        Exception cause = _failStop.Cause as Exception ?? new ObjectDisposedException(nameof(NodeStore));
+        read.State?.TrySetException(cause);
+        read.TrySetException(cause);
+        _ = read.Task.Exception;
+        _ = read.State?.Task.Exception;
+    }
+
+    private sealed class InlineScheduler : TaskScheduler
+    {
+        protected override void QueueTask(Task task) => TryExecuteTask(task);
+
+        protected override bool TryExecuteTaskInline(Task task, bool taskWasPreviouslyQueued) => TryExecuteTask(task);
+
+        protected override IEnumerable<Task> GetScheduledTasks() => [];
+    }
+}

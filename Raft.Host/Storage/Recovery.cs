@@ -1,0 +1,158 @@
+using Raft.Engine.Errors;
+
+namespace Raft.Host.Storage;
+
+/// <summary>
+/// Opens <c>current/</c>: what is kept, replayed, refused. Nothing is answered before its end, and to repeat it after another
+/// crash is harmless. Runs on the database thread, which is the only one to touch LiteDB.
+/// </summary>
+internal sealed class Recovery(
+    string current, Manifest manifest, StorageSettings settings, StorageMetrics metrics, ILogger logger, Func<string, DurableStorage> groups)
+{
+    private readonly List<IDisposable> _open = [];
+
+    /// <summary>Records that the database did not have.</summary>
+    public int Replayed { get; private set; }
+
+    /// <exception cref="CorruptStorageException">Damage.</exception>
+    public DatabaseThread.OpenDatabase Open()
+    {
+        try
+        {
+            return OpenFiles();
+        }
+        catch
+        {
+            CloseFiles();
+            throw;
+        }
+    }
+
+    public void CloseFiles()
+    {
+        foreach (IDisposable file in _open)
+            file.Dispose();
+        _open.Clear();
+    }
+
+    private DatabaseThread.OpenDatabase OpenFiles()
+    {
+        // 1. The last checkpoint, whole.
+        IStorageFile data = OpenFile(manifest.DataFileName);
+        var copies = new CheckpointCopies(OpenFile("copy0"), OpenFile("copy1"), manifest.DataId, manifest.Salt);
+        var stream = CheckpointStream.Open(data, copies, OnWritten, out int repeated);
+        if (repeated > 0)
+            logger.CheckpointRepeated(copies.Number, repeated);
+
+        // 2. The database, with an empty log.
+        ChunkStore store = OpenStore(stream, data);
+
+        // 3. and 4. The records that it does not have.
+        var segments = new IStorageFile[Manifest.SegmentCount];
+        for (int segment = 0; segment < segments.Length; segment++)
+        {
+            segments[segment] = OpenFile(Manifest.SegmentFileName(segment));
+            if (segments[segment].Length != manifest.SegmentBytes)
+                throw Damage.In(segments[segment].Path, segments[segment].Length, $"the file has {segments[segment].Length} bytes, and not {manifest.SegmentBytes}");
+        }
+
+        var log = new WriteAheadLog(segments, manifest.SegmentBytes, settings.RecordBytes, manifest.Salt);
+        Replay(log, store, stream);
+
+        // 5. Only now is judged what all of it amounts to.
+        try
+        {
+            store.Verify();
+        }
+        catch (Exception) when (stream.Failure is not null)
+        {
+            throw stream.Failure;
+        }
+
+        foreach (string name in store.GroupNames)
+            groups(name).SetLast(store.RecordOf(name)!.Last);       // it has just named it
+        return new DatabaseThread.OpenDatabase(store, stream, copies, log, groups, current, data.Path);
+    }
+
+    private ChunkStore OpenStore(CheckpointStream stream, IStorageFile data)
+    {
+        try
+        {
+            return new ChunkStore(stream, data.Path, manifest.Salt, settings);
+        }
+        catch (Exception error) when (error is not (CorruptStorageException or StorageFailedException))
+        {
+            // LiteDB wraps what the stream told it, or stumbles over what it got.
+            throw stream.Failure ?? Damage.In(data.Path, 0, $"LiteDB cannot open it: {error.Message}");
+        }
+    }
+
+    private void Replay(WriteAheadLog log, ChunkStore store, CheckpointStream stream)
+    {
+        List<WriteAheadLog.Found> found = log.Recover(store.Position);
+        var batch = new List<WalRecordContent>();
+        long bytes = 0;
+        try
+        {
+            foreach (WriteAheadLog.Found record in found)
+            {
+                batch.Add(Decode(record));
+                bytes += record.Bytes.Length;
+                if (bytes < settings.TransactionBytes)
+                    continue;
+                Store();
+                if (store.LogBytes >= settings.DatabaseLogBytes)
+                    store.Checkpoint();
+            }
+
+            if (batch.Count > 0)
+                Store();
+            if (store.LogBytes > 0)
+                store.Checkpoint();
+        }
+        catch (Exception) when (stream.Failure is not null)
+        {
+            throw stream.Failure;
+        }
+
+        log.SetCovered(store.Position);
+        Replayed = found.Count;
+
+        void Store()
+        {
+            store.Apply(batch);
+            batch.Clear();
+            bytes = 0;
+        }
+    }
+
+    private WalRecordContent Decode(WriteAheadLog.Found record)
+    {
+        try
+        {
+            return WalRecord.Decode(record.Sequence, record.Bytes.AsMemory(WalRecord.HeaderBytes), groups);
+        }
+        catch (InvalidDataException error)
+        {
+            throw Damage.In(Path.Combine(current, Manifest.SegmentFileName(record.Segment)), record.Offset, $"record {record.Sequence}: {error.Message}");
+        }
+    }
+
+    private IStorageFile OpenFile(string name)
+    {
+        string path = Path.Combine(current, name);
+        if (!settings.Files.FileExists(path))
+            throw Damage.In(path, 0, "the file is missing beside its manifest");
+        IStorageFile file = settings.Files.Open(path, create: false);
+        _open.Add(file);
+        return file;
+    }
+
+    private void OnWritten(long copyBytes, long dataBytes)
+    {
+        if (copyBytes > 0)
+            metrics.CopyWritten(copyBytes);
+        if (dataBytes > 0)
+            metrics.DataWritten(dataBytes);
+    }
+}

@@ -1,0 +1,26 @@
+namespace Raft.Host.Storage;
+
+/// <summary>Words of this folder; ids 2000 to 2099, never reused.</summary>
+internal static partial class StorageLog
+{
+    [LoggerMessage(2000, LogLevel.Information, "Made the data directory {Directory} with storage id {StorageId}")]
+    public static partial void DirectoryMade(this ILogger logger, string directory, string storageId);
+
+    [LoggerMessage(2001, LogLevel.Information, "Opened {Directory}: start {StartCount}, WAL sequence {Sequence}, {Replayed} records replayed, {Groups} groups, in {Milliseconds} ms")]
+    public static partial void DirectoryOpened(this ILogger logger, string directory, long startCount, long sequence, int replayed, int groups, long milliseconds);
+
+    [LoggerMessage(2002, LogLevel.Information, "Checkpoint {Number} was cut off and has been written again ({Pages} pages)")]
+    public static partial void CheckpointRepeated(this ILogger logger, long number, int pages);
+
+    [LoggerMessage(2003, LogLevel.Information, "The manifest's cluster uid was repaired from the log: {Uid}")]
+    public static partial void ManifestRepaired(this ILogger logger, string uid);
+
+    [LoggerMessage(2004, LogLevel.Debug, "Checkpoint {Number}: {Pages} pages, covered to sequence {Covered}, {Milliseconds} ms")]
+    public static partial void Checkpointed(this ILogger logger, long number, int pages, long covered, long milliseconds);
+
+    [LoggerMessage(2005, LogLevel.Warning, "Deleted {Path}, left over from a directory that was never finished")]
+    public static partial void UnfinishedDeleted(this ILogger logger, string path);
+
+    [LoggerMessage(2006, LogLevel.Information, "Closed {Directory} at WAL sequence {Sequence}")]
+    public static partial void DirectoryClosed(this ILogger logger, string directory, long sequence);
+}

@@ -1,0 +1,37 @@
+namespace Raft.Host.Storage;
+
+/// <summary>What tests and benchmarks may change; a node runs on the defaults.</summary>
+internal sealed record StorageSettings
+{
+    public static readonly StorageSettings Default = new();
+
+    public IStorageFiles Files { get; init; } = NativeFiles.Instance;
+
+    /// <summary>What a failure at run time ends with.</summary>
+    public Action<StorageFailedException> OnFailure { get; init; } = FailStop.EndProcess;
+
+    /// <summary>A multiple of 4,096; part of the format, so it is in the manifest.</summary>
+    public int SegmentBytes { get; init; } = 16 << 20;
+
+    /// <summary>The payload of a WAL record; one larger entry goes alone.</summary>
+    public int RecordBytes { get; init; } = 4 << 20;
+
+    /// <summary>The database thread takes records when so many bytes wait, or after <see cref="CopyDelayMs"/>.</summary>
+    public int CopyBytes { get; init; } = 1 << 20;
+
+    public int CopyDelayMs { get; init; } = 80;
+
+    /// <summary>One LiteDB transaction at the most: much larger ones get slow.</summary>
+    public int TransactionBytes { get; init; } = 4 << 20;
+
+    /// <summary>LiteDB's log in memory, at which a checkpoint is due.</summary>
+    public int DatabaseLogBytes { get; init; } = 8 << 20;
+
+    /// <summary>A checkpoint after so long without a record.</summary>
+    public int IdleCheckpointMs { get; init; } = 1000;
+
+    public int ChunkBytes { get; init; } = 64 << 10;
+
+    /// <summary>What is read from the database for a peer in one turn, before records may go first.</summary>
+    public int ReadTurnBytes { get; init; } = 256 << 10;
+}

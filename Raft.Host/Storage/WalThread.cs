@@ -1,0 +1,309 @@
+using System.Diagnostics;
+using Raft.Engine.Protocol;
+
+namespace Raft.Host.Storage;
+
+/// <summary>
+/// The one thread that makes things durable, and does nothing else. It takes all that waits, of all groups; one record; one
+/// write; one fdatasync; only then it completes all of it and hands the record on. No timer delays anything.
+/// </summary>
+internal sealed class WalThread
+{
+    private readonly WriteAheadLog _log;
+    private readonly DatabaseThread _database;
+    private readonly StorageMetrics _metrics;
+    private readonly FailStop _failStop;
+    private readonly int _recordBytes;
+    private readonly Action<ClusterUid> _onFormed;
+    private readonly Thread _thread;
+
+    private readonly object _gate = new();
+    private List<WalBatch> _incoming = [];
+    private bool _isAsleep;
+    private bool _isClosed;
+
+    private List<WalBatch> _taken = [];             // the other half of the double buffer
+    private readonly List<WalBatch> _backlog = [];
+    private readonly List<WalPart> _parts = [];
+    private int _payloadBytes;
+    private long _selection;
+    private long _durableSequence;
+
+    public WalThread(
+        WriteAheadLog log, DatabaseThread database, StorageMetrics metrics, FailStop failStop, int recordBytes, Action<ClusterUid> onFormed)
+    {
+        _log = log;
+        _database = database;
+        _metrics = metrics;
+        _failStop = failStop;
+        _recordBytes = Math.Min(recordBytes, log.PayloadBytesMax);
+        _onFormed = onFormed;
+        _durableSequence = log.Sequence;
+        _thread = new Thread(Run) { IsBackground = true, Name = "raft-wal" };
+    }
+
+    /// <summary>Any thread.</summary>
+    public long DurableSequence => Volatile.Read(ref _durableSequence);
+
+    public void Start() => _thread.Start();
+
+    /// <summary>Cheap: no system call while the thread is awake. Hot path. Any thread; batches of one group from one thread.</summary>
+    public Task Enqueue(WalBatch batch)
+    {
+        lock (_gate)
+        {
+            if (_failStop.Cause is { } cause)
+                return Task.FromException(cause);
+            if (_isClosed)
+                return Task.FromException(new ObjectDisposedException(nameof(NodeStore)));
+
+            _incoming.Add(batch);
+            if (_isAsleep)
+            {
+                _isAsleep = false;
+                Monitor.Pulse(_gate);
+            }
+        }
+
+        return batch.Task;
+    }
+
+    /// <summary>Refuses what comes from now on, writes what waits, and ends.</summary>
+    public void Close()
+    {
+        lock (_gate)
+        {
+            _isClosed = true;
+            Monitor.Pulse(_gate);
+        }
+
+        _log.WakeWaiter();
+        if (_thread.IsAlive)
+            _thread.Join();
+    }
+
+    /// <summary>The store has failed elsewhere: what waits fails.</summary>
+    public void Wake()
+    {
+        lock (_gate)
+            Monitor.Pulse(_gate);
+        _log.WakeWaiter();
+    }
+
+    private void Run()
+    {
+        try
+        {
+            while (TakeIncoming())
+            {
+                FillRecord();
+                WriteRecord();
+            }
+        }
+        catch (Exception error)
+        {
+            _failStop.Fail(error, _log.CurrentPath);
+            _database.Wake();
+        }
+
+        FailWhatWaits();
+    }
+
+    /// <summary>Waits until there is something; false at the end.</summary>
+    private bool TakeIncoming()
+    {
+        lock (_gate)
+        {
+            while (_incoming.Count == 0 && _backlog.Count == 0)
+            {
+                if (_isClosed || _failStop.Cause is not null)
+                    return false;
+                _isAsleep = true;
+                Monitor.Wait(_gate);
+                _isAsleep = false;
+            }
+
+            if (_failStop.Cause is not null)
+                return false;
+            (_incoming, _taken) = (_taken, _incoming);
+        }
+
+        _backlog.AddRange(_taken);
+        _taken.Clear();
+        return true;
+    }
+
+    /// <summary>Chooses what goes into the next record: everything, or, when not all fits, first the groups with a term or vote
+    /// waiting, each with everything of that group queued before it. Batches of one group are never reordered.</summary>
+    private void FillRecord()
+    {
+        _parts.Clear();
+        _payloadBytes = 0;
+        _selection++;
+
+        bool isAllTaken = true;
+        foreach (WalBatch batch in _backlog)
+        {
+            if (!(isAllTaken = TryTake(batch)))
+                break;
+        }
+
+        if (!isAllTaken)
+        {
+            Untake();
+            MarkVotes();
+            foreach (WalBatch batch in _backlog)
+            {
+                if (batch.Group is not { } group || group.VotesWaiting > 0)
+                    TakeUnlessBlocked(batch);
+            }
+
+            foreach (WalBatch batch in _backlog)
+            {
+                if (!batch.IsTaken)
+                    TakeUnlessBlocked(batch);
+            }
+        }
+    }
+
+    private void Untake()
+    {
+        foreach (WalPart part in _parts)
+            part.Batch.IsTaken = false;
+        _parts.Clear();
+        _payloadBytes = 0;
+    }
+
+    private void MarkVotes()
+    {
+        foreach (WalBatch batch in _backlog)
+        {
+            if (batch.Group is { } group)
+                group.VotesWaiting = 0;
+        }
+
+        foreach (WalBatch batch in _backlog)
+        {
+            if (batch is { Group: { } group, TermAndVote: not null, NextEntry: 0 })
+                group.VotesWaiting++;
+        }
+    }
+
+    private void TakeUnlessBlocked(WalBatch batch)
+    {
+        DurableStorage? group = batch.Group;
+        if (group is not null && group.BlockedIn == _selection)
+            return;
+
+        if (TryTake(batch))
+        {
+            if (group is not null && batch.TermAndVote is not null && group.VotesWaiting > 0)
+                group.VotesWaiting--;
+        }
+        else if (group is not null)
+        {
+            group.BlockedIn = _selection;           // what comes after it must stay after it
+        }
+    }
+
+    /// <summary>False when it is not, or not wholly, in the record.</summary>
+    private bool TryTake(WalBatch batch)
+    {
+        IReadOnlyList<Entry> entries = batch.Entries;
+        int bytes = WalRecord.FixedBytes(batch), from = batch.NextEntry, next = from;
+        while (next < entries.Count && _payloadBytes + bytes + WalRecord.EntryBytes(entries[next]) <= _recordBytes)
+            bytes += WalRecord.EntryBytes(entries[next++]);
+
+        bool isWhole = next == entries.Count;
+        if (!isWhole)
+        {
+            if (_payloadBytes > 0)
+                return false;                       // it goes first into a record of its own, whole if it fits there
+            if (next == from)
+                bytes += WalRecord.EntryBytes(entries[next++]);         // one large entry goes alone
+            isWhole = next == entries.Count;
+        }
+        else if (_payloadBytes > 0 && _payloadBytes + bytes > _recordBytes)
+        {
+            return false;
+        }
+
+        _parts.Add(new WalPart(batch, from, next - from));
+        _payloadBytes += bytes;
+        batch.IsTaken = isWhole;
+        return isWhole;
+    }
+
+    private void WriteRecord()
+    {
+        var writer = new StorageWriter(_log.Payload(_payloadBytes));
+        long now = Stopwatch.GetTimestamp();
+        foreach (WalPart part in _parts)
+        {
+            WalRecord.Encode(ref writer, part);
+            part.Batch.NextEntry = part.From + part.Count;
+            if (part.IsFirst)
+                _metrics.Waited(Stopwatch.GetElapsedTime(part.Batch.QueuedAt, now));
+        }
+
+        int written = _log.Write(writer.Position, _database.AskForCheckpoint, () => _failStop.Cause is not null);
+        if (written == 0)
+            return;                                 // failed elsewhere: the loop ends
+        long before = Stopwatch.GetTimestamp();
+        _log.Sync();
+        _metrics.Synced(Stopwatch.GetElapsedTime(before));
+        _metrics.RecordWritten(_parts.Count, written);
+        Complete(writer.Position);
+    }
+
+    private void Complete(int payloadBytes)
+    {
+        long sequence = _log.Sequence;
+        WalPart[] parts = [.. _parts];
+        foreach (WalPart part in parts)
+            part.Batch.Group?.OnDurable(sequence, part);
+
+        Volatile.Write(ref _durableSequence, sequence);
+        _database.Enqueue(new WalRecordContent(sequence, parts, payloadBytes));
+
+        int kept = 0;
+        for (int i = 0; i < _backlog.Count; i++)
+        {
+            if (!_backlog[i].IsTaken)
+                _backlog[kept++] = _backlog[i];
+        }
+
+        _backlog.RemoveRange(kept, _backlog.Count - kept);
+        foreach (WalPart part in parts)
+        {
+            if (!part.IsLast)
+                continue;
+            if (part.Batch.ClusterUid is { } uid)
+                _onFormed(uid);                     // the record decides; the manifest follows
+            part.Batch.TrySetResult();
+        }
+
+        _parts.Clear();
+    }
+
+    private void FailWhatWaits()
+    {
+        Exception cause = _failStop.Cause as Exception ?? new ObjectDisposedException(nameof(NodeStore));
+        List<WalBatch> waiting;
+        lock (_gate)
+        {
+            _isClosed = true;
+            waiting = [.. _backlog, .. _incoming];
+            _incoming.Clear();
+        }
+
+        foreach (WalPart part in _parts)
+            waiting.Add(part.Batch);
+
+        foreach (WalBatch batch in waiting)
+        {
+            if (batch.TrySetException(cause))
+                _ = batch.Task.Exception;           // observed: the caller may have gone
+        }
+    }
+}
