@@ -1,47 +1,216 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Text;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
 namespace Raft.Host.Peers;
 
-/// <summary>Who we are, as every connection's handshake says it. Known once formation is over.</summary>
-public sealed record NodeIdentity(
-    ClusterUid Cluster, NodeId Node, StorageId Storage, long StartCount, ulong StartNonce, long OpeningSequence);
-
-public sealed record PeerSettings
-{
-    public TimeSpan Ping { get; init; } = TimeSpan.FromMilliseconds(100);
-    public TimeSpan LivenessTimeout { get; init; } = TimeSpan.FromMilliseconds(400);
-
-    /// <summary>Bytes that may wait for one peer, in each of its streams.</summary>
-    public long MaxQueueBytes { get; init; } = 16 << 20;
-
-    /// <summary>A larger frame closes the connection.</summary>
-    public int MaxFrameBytes { get; init; } = 12 << 20;
-}
-
 /// <summary>All of a node's connections to its peers, for all groups.</summary>
 public sealed class PeerTransport : IAsyncDisposable
 {
-    public PeerTransport(PeerSettings settings, TimeProvider time, ILoggerFactory logs) => throw new NotImplementedException();
+    private readonly PeerContext _context;
+    private readonly Events _events;
+    private readonly InboundStreams _inbound = new();
+    private readonly LivenessExchange _liveness;
+    private readonly PeerDirectory _directory;
+    private readonly PeerEndpoint _endpoint;
+    private readonly ConcurrentDictionary<string, PeerRpc> _groups = new(StringComparer.Ordinal);
+    private Task _speaking = Task.CompletedTask;
+    private int _isDisposed;
+
+    public PeerTransport(PeerSettings settings, TimeProvider time, ILoggerFactory logs)
+    {
+        var metrics = new PeerMetrics(MeasureQueues);
+        _context = new PeerContext(settings, time, logs.CreateLogger<PeerTransport>(), metrics);
+        _events = new Events(this);
+        _liveness = new LivenessExchange(_context, NotifyLiveness);
+        _directory = new PeerDirectory(_context, _events);
+        _endpoint = new PeerEndpoint(_context, _inbound, _liveness, _directory, _events);
+    }
+
+    /// <summary>What Kestrel must not do to streams that live for days, mostly in silence. For the whole server; what
+    /// belongs to a single request (body size, data rate) the peer endpoint sets on its own.</summary>
+    public static void ConfigureKestrel(KestrelServerOptions kestrel)
+    {
+        Http2Limits http2 = kestrel.Limits.Http2;
+        // One full queue's worth may be under way; what is read is copied out at once, so that this is no memory.
+        http2.InitialConnectionWindowSize = 2 << 20;
+        http2.InitialStreamWindowSize = 2 << 20;
+        // A peer that vanished without a word is noticed, and its streams end.
+        http2.KeepAlivePingDelay = TimeSpan.FromSeconds(10);
+        http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
+    }
+
+    /// <summary>The peer listener speaks HTTP/2 with prior knowledge and nothing else.</summary>
+    public static void ConfigureListener(ListenOptions listener) => listener.Protocols = HttpProtocols.Http2;
 
     /// <summary>Begins: dials the members of every group's configuration and accepts their streams. Before, streams are refused.</summary>
     /// <param name="identity">Ours.</param>
     /// <param name="durableSequence">The highest durable WAL sequence, written with every flush of the control stream.</param>
-    public void Start(NodeIdentity identity, Func<long> durableSequence) => throw new NotImplementedException();
+    public void Start(NodeIdentity identity, Func<long> durableSequence)
+    {
+        if (_context.Identity is not null)
+            throw new InvalidOperationException("The transport has started already.");
+
+        _context.DurableSequence = durableSequence;
+        _context.Identity = identity;
+        _directory.Start();
+        _speaking = Task.Run(() => _liveness.RunAsync(() => _directory.Peers));
+    }
 
     /// <summary>The network of one group.</summary>
-    public IRaftRpc Group(GroupId group) => throw new NotImplementedException();
+    public IRaftRpc Group(GroupId group) =>
+        _groups.GetOrAdd(group.Value, static (name, self) => self.NewGroup(name), this);
 
-    public IFailureDetector FailureDetector => throw new NotImplementedException();
+    public IFailureDetector FailureDetector => _liveness;
 
     /// <summary>The inbound half: routes of the peer endpoint.</summary>
-    public void Map(IEndpointRouteBuilder routes) => throw new NotImplementedException();
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        Map(routes, StreamKind.Control);
+        Map(routes, StreamKind.Bulk);
+    }
 
-    public IReadOnlyList<PeerStatus> Peers => throw new NotImplementedException();
+    public IReadOnlyList<PeerStatus> Peers =>
+        [.. _directory.Peers.Values.Select(StatusOf).OrderBy(peer => peer.Node.Value, StringComparer.Ordinal)];
 
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) == 1)
+            return;
+
+        await _context.Stopping.CancelAsync();
+        await _directory.StopAsync();
+        _inbound.AbortAll();
+        await _speaking;
+        _context.Metrics.Dispose();
+    }
+
+    private void Map(IEndpointRouteBuilder routes, StreamKind stream) =>
+        routes.MapPost($"/peer/v1/{PeerMetrics.LabelOf(stream)}", (RequestDelegate)(http => _endpoint.ServeAsync(http, stream)))
+            .ExcludeFromDescription()
+            .DisableRequestTimeout();
+
+    private PeerRpc NewGroup(string name) => new(new GroupId(name), _context, _directory, _inbound, _liveness);
+
+    private void NotifyLiveness(GroupId? group)
+    {
+        if (group is { } one)
+        {
+            if (_groups.TryGetValue(one.Value, out PeerRpc? rpc))
+                rpc.NotifyLiveness();
+            return;
+        }
+
+        foreach (PeerRpc rpc in _groups.Values)
+            rpc.NotifyLiveness();
+    }
+
+    private void NotifyUnreachable(ServerId server)
+    {
+        foreach (PeerRpc rpc in _groups.Values)
+            rpc.NotifyUnreachable(server);
+    }
+
+    /// <summary>The connection ended and the next one is refused: the process is gone. Rule 4.</summary>
+    private void CheckGone(Peer peer)
+    {
+        if (peer.Control.IsRefused && !_inbound.IsOpen(peer.Server, StreamKind.Control))
+            _liveness.Gone(peer.Server);
+    }
+
+    private PeerStatus StatusOf(Peer peer)
+    {
+        PeerSign? sign = _liveness.SignOf(peer.Server);
+        bool isAlive = sign is { Now.IsGone: false } && _liveness.IsFresh(sign);
+        return new PeerStatus(
+            peer.Server.Node, peer.Server.Storage, peer.Url, peer.IsConnected, isAlive, sign?.RoundTrip,
+            QueuedBytes: peer.Control.Queue.Bytes + peer.Bulk.Queue.Bytes,
+            StartCount: _context.Seen.Find(peer.Server.Storage)?.StartCount,
+            LastError: peer.Control.LastError ?? peer.Bulk.LastError);
+    }
+
+    private IEnumerable<Measurement<long>> MeasureQueues()
+    {
+        foreach (Peer peer in _directory.Peers.Values)
+        {
+            yield return new Measurement<long>(peer.Control.Queue.Bytes, PeerMetrics.Tags(peer.Server.Node.Value, StreamKind.Control));
+            yield return new Measurement<long>(peer.Bulk.Queue.Bytes, PeerMetrics.Tags(peer.Server.Node.Value, StreamKind.Bulk));
+        }
+    }
+
+    /// <summary>What links and inbound streams report, and who must hear of it.</summary>
+    private sealed class Events(PeerTransport transport) : IPeerEvents, IInboundEvents
+    {
+        private readonly ConcurrentDictionary<string, PeerRpc>.AlternateLookup<ReadOnlySpan<char>> _byName =
+            transport._groups.GetAlternateLookup<ReadOnlySpan<char>>();
+
+        public void LinkUp(Peer peer, StreamKind stream)
+        {
+            if (stream == StreamKind.Control)
+                transport._liveness.SpeakNow();
+        }
+
+        public void LinkDown(Peer peer, StreamKind stream, long leftUpTo, string reason)
+        {
+            if (stream == StreamKind.Bulk)
+                peer.Calls.FailAll(leftUpTo, reason);
+            transport.NotifyUnreachable(peer.Server);
+        }
+
+        public void ConnectRefused(Peer peer, StreamKind stream)
+        {
+            if (stream == StreamKind.Control)
+                transport.CheckGone(peer);
+        }
+
+        public PeerRpc? FindGroup(ReadOnlySpan<byte> name)
+        {
+            // Any byte becomes at most one character; what is no UTF-8 names no group of ours.
+            Span<char> chars = stackalloc char[byte.MaxValue];
+            int count = Encoding.UTF8.GetChars(name, chars);
+            return _byName.TryGetValue(chars[..count], out PeerRpc? group) ? group : null;
+        }
+
+        public void Accepted(InboundStream stream, string url, bool isReplacement)
+        {
+            ServerId server = stream.Caller.Server;
+            if (isReplacement)
+                Lost(stream, "it was replaced");
+            transport._liveness.Heard(server, stream.Caller.StartCount);
+            // It is there: we call it now and not at the end of a pause.
+            transport._directory.Learn(server, url)?.ConnectNow();
+        }
+
+        public void Ended(InboundStream stream, string reason)
+        {
+            ServerId server = stream.Caller.Server;
+            Lost(stream, reason);
+            if (transport._directory.Find(server) is { } peer)
+            {
+                peer.ConnectNow();
+                if (stream.Stream == StreamKind.Control)
+                    transport.CheckGone(peer);
+            }
+
+            if (stream.Stream == StreamKind.Control)
+                transport._directory.Forget(server);
+        }
+
+        /// <summary>What the peer had answered may be lost: whoever waits must ask again.</summary>
+        private void Lost(InboundStream stream, string reason)
+        {
+            if (stream.Stream == StreamKind.Bulk)
+                transport._directory.Find(stream.Caller.Server)?.Calls.FailAll(long.MaxValue, reason);
+            transport.NotifyUnreachable(stream.Caller.Server);
+        }
+
+        public void Answerable(ServerId server, string url)
+        {
+            if (transport._directory.Find(server) is null)
+                transport._directory.Learn(server, url);
+        }
+    }
 }
-
-/// <summary>One peer as status and metrics show it.</summary>
-public sealed record PeerStatus(
-    NodeId Node, StorageId Storage, string Url, bool IsConnected, bool IsAlive, TimeSpan? RoundTrip, long QueuedBytes, long? StartCount, string? LastError);

@@ -1,0 +1,77 @@
+using System.Buffers;
+using System.Buffers.Binary;
+
+namespace Raft.Host.Peers;
+
+/// <summary>Cuts a stream of bytes into frames.</summary>
+/// <remarks>
+/// A frame that is not there whole is collected in an array of its own, and its bytes count as consumed: a frame larger
+/// than the HTTP/2 window would otherwise wait for itself. Hot path.
+/// </remarks>
+internal sealed class FrameReader(int maxFrameBytes)
+{
+    private byte[]? _partial;
+    private int _have;
+
+    /// <summary>Takes the next whole frame off the buffer. False: what is left was kept, or is less than a length.</summary>
+    /// <exception cref="BadFrameException">The length is impossible.</exception>
+    public bool TryRead(ref ReadOnlySequence<byte> buffer, out Frame frame)
+    {
+        frame = default;
+        if (_partial is not null)
+            return TryFinish(ref buffer, out frame);
+
+        if (buffer.Length < FrameWriter.LengthBytes)
+            return false;
+
+        int length = ReadLength(buffer);
+        buffer = buffer.Slice(FrameWriter.LengthBytes);
+        if (buffer.Length < length)
+        {
+            _partial = GC.AllocateUninitializedArray<byte>(length);
+            _have = 0;
+            return TryFinish(ref buffer, out frame);
+        }
+
+        ReadOnlySequence<byte> whole = buffer.Slice(0, length);
+        buffer = buffer.Slice(length);
+        frame = whole.IsSingleSegment ? new Frame(whole.First, IsOwned: false) : new Frame(whole.ToArray(), IsOwned: true);
+        Check(frame);
+        return true;
+    }
+
+    private bool TryFinish(ref ReadOnlySequence<byte> buffer, out Frame frame)
+    {
+        frame = default;
+        int more = (int)Math.Min(buffer.Length, _partial!.Length - _have); // not null: the caller has looked, or set it
+        buffer.Slice(0, more).CopyTo(_partial.AsSpan(_have));
+        buffer = buffer.Slice(more);
+        _have += more;
+        if (_have < _partial.Length)
+            return false;
+
+        frame = new Frame(_partial, IsOwned: true);
+        _partial = null;
+        Check(frame);
+        return true;
+    }
+
+    private int ReadLength(in ReadOnlySequence<byte> buffer)
+    {
+        Span<byte> bytes = stackalloc byte[FrameWriter.LengthBytes];
+        buffer.Slice(0, FrameWriter.LengthBytes).CopyTo(bytes);
+        uint length = BinaryPrimitives.ReadUInt32LittleEndian(bytes);
+        if (length < FrameWriter.HeaderBytes)
+            throw BadFrameException.Malformed($"a frame claims {length} bytes, less than its header");
+        if (length > maxFrameBytes)
+            throw new BadFrameException(BadFrame.Oversized, $"a frame claims {length} bytes; the limit is {maxFrameBytes}");
+
+        return (int)length;
+    }
+
+    private static void Check(in Frame frame)
+    {
+        if (frame.Bytes.Length < FrameWriter.HeaderBytes + frame.Bytes.Span[1])
+            throw BadFrameException.Malformed("a frame ends within its group's name");
+    }
+}

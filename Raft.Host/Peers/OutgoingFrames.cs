@@ -1,0 +1,25 @@
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+
+namespace Raft.Host.Peers;
+
+internal readonly record struct MessageFrame(Message Message, FrameAddress Address) : IFrameSource
+{
+    public long SizeBound => MessageCodec.SizeBound(Message) + Address.Group.Length;
+
+    public void WriteTo(FrameWriter writer) => MessageCodec.Write(writer, Address, Message);
+}
+
+internal readonly record struct CallFrame(ulong Id, LeaderCall Call, FrameAddress Address) : IFrameSource
+{
+    public long SizeBound => 64 + Address.Group.Length + (Call is AddEntryCall add ? add.Command.Length : 0);
+
+    public void WriteTo(FrameWriter writer) => MessageCodec.WriteCall(writer, Address, Id, Call);
+}
+
+internal readonly record struct CallReplyFrame(ulong Id, LeaderReply? Reply, FrameAddress Address) : IFrameSource
+{
+    public long SizeBound => 160 + Address.Group.Length + (Reply is CallRefusedReply refused ? 3L * refused.Detail.Length : 0);
+
+    public void WriteTo(FrameWriter writer) => MessageCodec.WriteReply(writer, Address, Id, Reply);
+}

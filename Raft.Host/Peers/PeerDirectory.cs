@@ -1,0 +1,135 @@
+using Raft.Engine.Protocol;
+
+namespace Raft.Host.Peers;
+
+/// <summary>Server -> address and streams: the union of what the groups' configurations name, and who called us. Rule 8.</summary>
+internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<GroupId, Configuration> _configurations = [];
+    private volatile Dictionary<ServerId, Peer> _peers = [];
+    private volatile string _ownUrl = context.Settings.AdvertisedUrl ?? "";
+    private bool _isStarted;
+
+    /// <summary>Replaced, never changed: reading needs no lock.</summary>
+    public Dictionary<ServerId, Peer> Peers => _peers;
+
+    /// <summary>Where others reach us, as far as we know.</summary>
+    public string OwnUrl => _ownUrl;
+
+    public Peer? Find(ServerId server) => _peers.GetValueOrDefault(server);
+
+    public void Start()
+    {
+        lock (_gate)
+        {
+            _isStarted = true;
+            Follow();
+        }
+    }
+
+    public void Set(GroupId group, Configuration configuration)
+    {
+        lock (_gate)
+        {
+            _configurations[group] = configuration;
+            Follow();
+        }
+    }
+
+    public void Remove(GroupId group)
+    {
+        lock (_gate)
+        {
+            if (_configurations.Remove(group))
+                Follow();
+        }
+    }
+
+    /// <summary>A server called us: it gets its answers, whether a configuration names it yet or not. Rule 12.</summary>
+    public Peer? Learn(ServerId server, string url)
+    {
+        lock (_gate)
+        {
+            if (_peers.TryGetValue(server, out Peer? known))
+            {
+                if (known.IsLearned && url.Length > 0)
+                    known.Url = url;
+                return known;
+            }
+
+            if (!_isStarted || context.Stopping.IsCancellationRequested)
+                return null;
+
+            Peer peer = StartPeer(server, url, isLearned: true);
+            _peers = new Dictionary<ServerId, Peer>(_peers) { [server] = peer };
+            return peer;
+        }
+    }
+
+    /// <summary>It has gone; unless a configuration names it, so do our streams to it.</summary>
+    public void Forget(ServerId server)
+    {
+        lock (_gate)
+        {
+            if (_peers.TryGetValue(server, out Peer? peer) && peer.IsLearned)
+                Keep(_peers.Where(other => other.Key != server));
+        }
+    }
+
+    public async Task StopAsync() => await Task.WhenAll(_peers.Values.Select(peer => peer.StopAsync()));
+
+    private void Follow()
+    {
+        if (!_isStarted || context.Identity is not { } self)
+            return;
+
+        var members = new Dictionary<ServerId, string>();
+        foreach (Configuration configuration in _configurations.Values)
+        {
+            foreach (Member member in configuration.All)
+                members.TryAdd(member.Id, member.PeerUrl);
+        }
+
+        if (members.Remove(self.Server, out string? own) && context.Settings.AdvertisedUrl is null)
+            _ownUrl = own;
+
+        var peers = new Dictionary<ServerId, Peer>();
+        foreach ((ServerId server, Peer peer) in _peers)
+        {
+            if (members.Remove(server, out string? url))
+            {
+                peer.IsLearned = false;
+                peer.Url = url;
+                peers.Add(server, peer);
+            }
+            else if (peer.IsLearned)
+            {
+                peers.Add(server, peer);
+            }
+        }
+
+        foreach ((ServerId server, string url) in members)
+            peers.Add(server, StartPeer(server, url, isLearned: false));
+
+        Keep(peers);
+    }
+
+    private void Keep(IEnumerable<KeyValuePair<ServerId, Peer>> peers)
+    {
+        Dictionary<ServerId, Peer> before = _peers;
+        _peers = new Dictionary<ServerId, Peer>(peers);
+        foreach ((ServerId server, Peer peer) in before)
+        {
+            if (!_peers.ContainsKey(server))
+                _ = peer.StopAsync(); // its loops end on their own and report nothing more
+        }
+    }
+
+    private Peer StartPeer(ServerId server, string url, bool isLearned)
+    {
+        var peer = new Peer(server, url, isLearned, context, events);
+        peer.Start(context.Identity!, () => _ownUrl); // not null: only after the start
+        return peer;
+    }
+}

@@ -1,0 +1,58 @@
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+
+namespace Raft.Host.Peers;
+
+/// <summary>What the frames of one server say. Read without a lock; changed under the lock of the object itself.</summary>
+internal sealed class PeerSign(ServerId server)
+{
+    public const long Never = long.MinValue;
+
+    private volatile State _now = new(0, 0, [], IsGone: false);
+    private long _lastFrame = Never;
+    private long _stamp;
+    private long _roundTripTicks = -1;
+
+    public ServerId Server => server;
+
+    public State Now
+    {
+        get => _now;
+        set => _now = value;
+    }
+
+    /// <summary>When the last frame came; <see cref="Never"/>: none of this start.</summary>
+    public long LastFrame => Volatile.Read(ref _lastFrame);
+
+    public TimeSpan? RoundTrip
+    {
+        get => Volatile.Read(ref _roundTripTicks) is >= 0 and var ticks ? new TimeSpan(ticks) : null;
+        set => Volatile.Write(ref _roundTripTicks, value?.Ticks ?? -1);
+    }
+
+    public void ForgetFrames() => Volatile.Write(ref _lastFrame, Never);
+
+    public void FrameCame(long now, long stamp)
+    {
+        _stamp = stamp;
+        Volatile.Write(ref _lastFrame, now);
+    }
+
+    /// <summary>The stamp to send back, once, and for how long it lay here; 0: none.</summary>
+    public (long Stamp, long HeldTicks) TakeStamp(TimeProvider time)
+    {
+        lock (this)
+        {
+            long stamp = _stamp;
+            _stamp = 0;
+            return stamp == 0 ? default : (stamp, time.GetElapsedTime(LastFrame).Ticks);
+        }
+    }
+
+    /// <summary>Replaced whole.</summary>
+    /// <param name="Start">The start that the frames are of; 0: none came yet.</param>
+    /// <param name="Version">Of the last full frame.</param>
+    /// <param name="Groups">What it said; never changed.</param>
+    /// <param name="IsGone">The process is known to be gone.</param>
+    public sealed record State(long Start, long Version, Dictionary<GroupId, GroupStatus> Groups, bool IsGone);
+}

@@ -1,0 +1,7 @@
+using Raft.Engine.Protocol;
+
+namespace Raft.Host.Peers;
+
+/// <summary>One peer as status and metrics show it.</summary>
+public sealed record PeerStatus(
+    NodeId Node, StorageId Storage, string Url, bool IsConnected, bool IsAlive, TimeSpan? RoundTrip, long QueuedBytes, long? StartCount, string? LastError);
