@@ -273,7 +273,11 @@ public abstract class RpcContract
         await using Endpoints net = await StartAsync(3);
         await net.Network.KillAsync(2);
         for (int n = 0; n < 1_500; n++)
-            net.Rpc(0).Send([MessageSamples.Numbered(net.Id(0), net.Id(2), n, bytes: 1 << 20)]);
+        {
+            var entry = new Entry(new LogIndex(n + 1), new Term(2), EntryKind.Command, 1, new byte[1 << 20]);
+            net.Rpc(0).Send([MessageSamples.Numbered(net.Id(0), net.Id(2), n) with { Entries = [entry] }]);
+        }
+
         Assert.InRange(GC.GetTotalMemory(forceFullCollection: true), 0, 1L << 30);
         await net.SendUntilReceivedAsync(0, 1, MessageSamples.Numbered(net.Id(0), net.Id(1), 2));
     }
