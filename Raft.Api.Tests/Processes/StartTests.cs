@@ -35,9 +35,10 @@ public sealed partial class StartTests(ITestOutputHelper output)
     public async Task The_development_cluster_is_three_processes_that_end_together()
     {
         using var directory = new TempDirectory();
-        int port = Ports.Take(); // its API and peer ports are derived from the configured ones
-        await using var node = new NodeProcess("n1", directory.Path, port, Ports.Take());
+        int port = Ports.TakeRow(6); // each node takes two, from the configured one on
+        await using var node = new NodeProcess("n1", directory.Path, port, port + 1);
         node.Settings.Remove("Raft__NodeId");
+        node.Settings.Remove("Kestrel__Endpoints__Peer__Url");
         node.Arguments.AddRange(["--dev-cluster", "3"]);
         node.Start();
         string[] urls = [];

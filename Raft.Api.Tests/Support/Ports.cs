@@ -31,6 +31,17 @@ internal static class Ports
 
     public static int Take() => Take(1)[0];
 
+    /// <summary>The first of that many free ports one after the other.</summary>
+    public static int TakeRow(int count)
+    {
+        while (true)
+        {
+            int[] ports = Take(count);
+            if (ports[^1] - ports[0] == count - 1)
+                return ports[0];
+        }
+    }
+
     private static bool IsFree(int port)
     {
         try
