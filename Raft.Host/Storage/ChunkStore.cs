@@ -43,6 +43,9 @@ internal sealed class ChunkStore : IDisposable
         /// <summary>Entries on their way into new chunks.</summary>
         public List<Entry> Staged { get; } = [];
 
+        /// <summary>First index of each chunk that was taken back and is still stored under it.</summary>
+        public HashSet<LogIndex> TakenBack { get; } = [];
+
         public int ChunkOf(LogIndex index)
         {
             int low = 0, high = Chunks.Count - 1;
@@ -320,18 +323,17 @@ internal sealed class ChunkStore : IDisposable
         List<Entry> entries = ReadChunk(group, group.Chunks[^1].First);
         while (entries[^1].Index > upTo)
             entries.RemoveAt(entries.Count - 1);
+        group.TakenBack.Add(group.Chunks[^1].First);
         group.Chunks.RemoveAt(group.Chunks.Count - 1);
-        group.Staged.InsertRange(0, entries);       // written again under the same key
+        group.Staged.InsertRange(0, entries);
     }
 
     private void WriteStaged(StoredGroup group)
     {
         List<Entry> staged = group.Staged;
-        if (staged.Count == 0)
-            return;
 
         // Many small writes must not end in many small chunks.
-        if (group.Chunks.Count > 0 && group.Chunks[^1].Bytes < _settings.ChunkBytes / 2 && group.Chunks[^1].First > group.Record.DeletedThrough)
+        if (staged.Count > 0 && group.Chunks.Count > 0 && group.Chunks[^1].Bytes < _settings.ChunkBytes / 2 && group.Chunks[^1].First > group.Record.DeletedThrough)
             Restage(group, upTo: staged[0].Index.Previous);
 
         for (int start = 0; start < staged.Count;)
@@ -344,6 +346,11 @@ internal sealed class ChunkStore : IDisposable
             WriteChunk(group, staged, start, count, bytes);
             start += count;
         }
+
+        // Mostly they have been written again under the same key; a later truncation may have taken all of one.
+        foreach (LogIndex first in group.TakenBack)
+            _chunks.Delete(ChunkKey(group, first));
+        group.TakenBack.Clear();
 
         staged.Clear();
         if (staged.Capacity > 65_536)
@@ -360,6 +367,7 @@ internal sealed class ChunkStore : IDisposable
 
         LogIndex first = entries[start].Index;
         byte[] key = ChunkKey(group, first);
+        group.TakenBack.Remove(first);
         _chunks.Upsert(Document(key, Seed(key), payload));
         group.Chunks.Add((first, bytes));
     }

@@ -155,7 +155,7 @@ public sealed class NodeStore : IAsyncDisposable
         _threads.FailStop = _failStop;
         _threads.Wal = _wal;
         _threads.Database = _database;
-        _threads.EntryBytesMax = _open.Log.PayloadBytesMax / 2;
+        _threads.EntryBytesMax = _open.Log.PayloadBytesMax / 4 * 3;        // room for what goes with it, and within LiteDB's largest document
         StartCount = _open.Store.StartCount + 1;
         _wal.Start();
         _wal.Enqueue(new WalBatch { StartCount = StartCount }).GetAwaiter().GetResult();

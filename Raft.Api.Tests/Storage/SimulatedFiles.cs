@@ -1,0 +1,321 @@
+using Raft.Host.Storage;
+
+namespace Raft.Api.Tests.Storage;
+
+/// <summary>
+/// A file system in memory that knows what is not synced. A power cut loses any subset of it: writes whole or torn at sectors,
+/// and names from some point on. Reads see the page cache, as on a real machine.
+/// </summary>
+internal sealed class SimulatedFiles : IStorageFiles
+{
+    private const int IoErrorErrno = 5;
+    private readonly object _gate = new();
+    private readonly HashSet<string> _locks = [];
+    private readonly List<Action<SortedDictionary<string, Inode?>>> _unsyncedNames = [];
+    private readonly ManualResetEventSlim _syncsMayRun = new(initialState: true);
+    private SortedDictionary<string, Inode?> _names = Root();
+    private SortedDictionary<string, Inode?> _durableNames = Root();
+    private int _generation;
+    private int _callsLeft = int.MaxValue;
+
+    /// <summary>The power is off: every call fails until <see cref="PowerOn"/>.</summary>
+    public bool IsOff { get; private set; }
+
+    /// <summary>Fails a sync of these; the dirty pages stay readable and never reach the disk.</summary>
+    public Func<string, bool> FailsSync { get; set; } = _ => false;
+
+    public Func<string, bool> FailsWrite { get; set; } = _ => false;
+
+    public Func<string, bool> FailsRead { get; set; } = _ => false;
+
+    /// <summary>The planted bug: a sync of these does nothing.</summary>
+    public Func<string, bool> OmitsSync { get; set; } = _ => false;
+
+    /// <summary>Syncs of files whose name begins so.</summary>
+    public int SyncsOf(string prefix)
+    {
+        lock (_gate)
+            return _syncs.Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal)).Sum(pair => pair.Value);
+    }
+
+    public bool HasUnsynced(string prefix)
+    {
+        lock (_gate)
+            return _names.Any(pair => System.IO.Path.GetFileName(pair.Key).StartsWith(prefix, StringComparison.Ordinal) && pair.Value?.Unsynced.Count > 0);
+    }
+
+    private readonly Dictionary<string, int> _syncs = [];
+
+    public byte[] Content(string path)
+    {
+        lock (_gate)
+            return [.. _names[path]!.Live];         // the test knows that it is there
+    }
+
+    /// <summary>Changes bytes on the disk itself.</summary>
+    public void Flip(string path, long offset, byte mask = 0x10)
+    {
+        lock (_gate)
+        {
+            Inode file = _names[path]!;             // the test knows that it is there
+            file.Live[(int)offset] ^= mask;
+            file.Disk[(int)offset] ^= mask;
+        }
+    }
+
+    public IEnumerable<string> Paths
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _names.Keys];
+        }
+    }
+
+    public void Remove(string path)
+    {
+        lock (_gate)
+        {
+            _names.Remove(path);
+            _durableNames.Remove(path);
+        }
+    }
+
+    /// <summary>The power goes after so many further calls; the last write may be torn.</summary>
+    public void CutAfter(int calls)
+    {
+        lock (_gate)
+            _callsLeft = calls;
+    }
+
+    /// <summary>After a cut: what the disk has, with any subset of what was not synced. Old handles are dead.</summary>
+    public void PowerOn(Random random)
+    {
+        lock (_gate)
+        {
+            int kept = random.Next(_unsyncedNames.Count + 1);
+            for (int i = 0; i < kept; i++)
+                _unsyncedNames[i](_durableNames);
+            _unsyncedNames.Clear();
+            foreach (Inode file in _durableNames.Values.OfType<Inode>())
+                file.LosePower(random);
+            _names = new SortedDictionary<string, Inode?>(_durableNames, StringComparer.Ordinal);
+            Restart();
+        }
+    }
+
+    /// <summary>After the process was killed: the page cache is still there. Old handles are dead.</summary>
+    public void Restart()
+    {
+        lock (_gate)
+        {
+            _generation++;
+            _locks.Clear();
+            _callsLeft = int.MaxValue;
+            IsOff = false;
+        }
+    }
+
+    public void HoldSyncs() => _syncsMayRun.Reset();
+
+    public void ReleaseSyncs() => _syncsMayRun.Set();
+
+    public bool DirectoryExists(string path) => Call("stat", path, () => _names.TryGetValue(path, out Inode? file) && file is null);
+
+    public bool FileExists(string path) => Call("stat", path, () => _names.TryGetValue(path, out Inode? file) && file is not null);
+
+    public IReadOnlyList<string> List(string directory) =>
+        Call("list", directory, () => (IReadOnlyList<string>)[.. _names.Keys.Where(path => System.IO.Path.GetDirectoryName(path) == directory).Select(path => System.IO.Path.GetFileName(path))]);
+
+    public void CreateDirectory(string path) => ChangeNames("mkdir", path, names => names[path] = null);
+
+    public void DeleteDirectory(string path) => ChangeNames("rmdir", path, names =>
+    {
+        foreach (string name in names.Keys.Where(name => name == path || name.StartsWith(path + "/", StringComparison.Ordinal)).ToArray())
+            names.Remove(name);
+    });
+
+    public IStorageFile Open(string path, bool create)
+    {
+        if (create)
+        {
+            var inode = new Inode();
+            ChangeNames("open", path, names => names[path] = inode);
+        }
+
+        return Call("open", path, () =>
+            _names.GetValueOrDefault(path) is { } file ? new Handle(this, path, file, _generation) : throw new StorageFailedException("open", path, 0, 2));
+    }
+
+    public void Rename(string from, string to) => ChangeNames("rename", from, names =>
+    {
+        foreach ((string name, Inode? file) in names.Where(pair => pair.Key == from || pair.Key.StartsWith(from + "/", StringComparison.Ordinal)).ToArray())
+        {
+            names.Remove(name);
+            names[to + name[from.Length..]] = file;
+        }
+    });
+
+    public void Delete(string path) => ChangeNames("unlink", path, names => names.Remove(path));
+
+    public void SyncDirectory(string path) => Call("fsync", path, () =>
+    {
+        // Names become durable in order, as by a journal.
+        foreach (Action<SortedDictionary<string, Inode?>> change in _unsyncedNames)
+            change(_durableNames);
+        _unsyncedNames.Clear();
+        return 0;
+    });
+
+    public IDisposable? TryLock(string path) => Call("flock", path, () => _locks.Add(path) ? new Unlock(this, path, _generation) : null);
+
+    private static SortedDictionary<string, Inode?> Root() => new(StringComparer.Ordinal) { ["/"] = null };
+
+    private void ChangeNames(string operation, string path, Action<SortedDictionary<string, Inode?>> change) => Call(operation, path, () =>
+    {
+        change(_names);
+        _unsyncedNames.Add(change);
+        return 0;
+    });
+
+    private T Call<T>(string operation, string path, Func<T> action, int generation = -1)
+    {
+        lock (_gate)
+        {
+            if (IsOff || (generation >= 0 && generation != _generation))
+                throw new StorageFailedException(operation, path, 0, IoErrorErrno);
+            T result = action();
+            if (--_callsLeft <= 0)
+            {
+                IsOff = true;                       // it happened, and nobody heard of it
+                throw new StorageFailedException(operation, path, 0, IoErrorErrno);
+            }
+
+            return result;
+        }
+    }
+
+    private sealed class Unlock(SimulatedFiles files, string path, int generation) : IDisposable
+    {
+        public void Dispose()
+        {
+            lock (files._gate)
+            {
+                if (generation == files._generation)
+                    files._locks.Remove(path);
+            }
+        }
+    }
+
+    private sealed class Inode
+    {
+        public List<byte> Live { get; } = [];
+        public List<byte> Disk { get; } = [];
+        public List<(long Offset, byte[] Bytes)> Unsynced { get; } = [];
+
+        public void Write(long offset, ReadOnlySpan<byte> bytes)
+        {
+            Put(Live, offset, bytes);
+            Unsynced.Add((offset, bytes.ToArray()));
+        }
+
+        public void Sync()
+        {
+            foreach ((long offset, byte[] bytes) in Unsynced)
+                Put(Disk, offset, bytes);
+            Unsynced.Clear();
+        }
+
+        public void LosePower(Random random)
+        {
+            foreach ((long offset, byte[] bytes) in Unsynced)
+            {
+                switch (random.Next(4))
+                {
+                    case 0:
+                        break;
+                    case 1:
+                        Put(Disk, offset, bytes);
+                        break;
+                    default:
+                        int sector = random.Next(2) == 0 ? 512 : 4096;
+                        for (int at = 0; at < bytes.Length; at += sector)
+                        {
+                            if (random.Next(2) == 0)
+                                Put(Disk, offset + at, bytes.AsSpan(at, Math.Min(sector, bytes.Length - at)));
+                        }
+
+                        break;
+                }
+            }
+
+            Unsynced.Clear();
+            Live.Clear();
+            Live.AddRange(Disk);
+        }
+
+        private static void Put(List<byte> content, long offset, ReadOnlySpan<byte> bytes)
+        {
+            int end = (int)offset + bytes.Length;
+            if (content.Count < end)
+                System.Runtime.InteropServices.CollectionsMarshal.SetCount(content, end);
+            bytes.CopyTo(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(content)[(int)offset..]);
+        }
+    }
+
+    private sealed class Handle(SimulatedFiles files, string path, Inode file, int generation) : IStorageFile
+    {
+        public string Path => path;
+
+        public long Length => files.Call("lseek", path, () => file.Live.Count, generation);
+
+        public int Read(long offset, Span<byte> buffer)
+        {
+            int wanted = buffer.Length;
+            byte[] bytes = files.Call("pread", path, () =>
+            {
+                if (files.FailsRead(path))
+                    throw new StorageFailedException("pread", path, offset, IoErrorErrno);
+                int count = (int)Math.Clamp(file.Live.Count - offset, 0, wanted);
+                return count == 0 ? [] : file.Live.GetRange((int)offset, count).ToArray();
+            }, generation);
+            bytes.CopyTo(buffer);
+            return bytes.Length;
+        }
+
+        public void Write(long offset, ReadOnlySpan<byte> bytes)
+        {
+            byte[] copy = bytes.ToArray();
+            files.Call("pwrite", path, () =>
+            {
+                if (files.FailsWrite(path))
+                    throw new StorageFailedException("pwrite", path, offset, IoErrorErrno);
+                file.Write(offset, copy);
+                return 0;
+            }, generation);
+        }
+
+        public void Sync()
+        {
+            files._syncsMayRun.Wait();
+            files.Call("fdatasync", path, () =>
+            {
+                if (files.FailsSync(path))
+                {
+                    file.Unsynced.Clear();
+                    throw new StorageFailedException("fdatasync", path, 0, IoErrorErrno);
+                }
+
+                string name = System.IO.Path.GetFileName(path);
+                files._syncs[name] = files._syncs.GetValueOrDefault(name) + 1;
+                if (!files.OmitsSync(path))
+                    file.Sync();
+                return 0;
+            }, generation);
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+}
