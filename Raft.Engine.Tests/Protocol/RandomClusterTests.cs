@@ -120,7 +120,7 @@ public class RandomClusterTests
             {
                 node.AnswerReads();
             }
-            else if (action < 65)
+            else if (action < 67)
             {
                 Disturb(node);
             }

@@ -7,9 +7,10 @@ internal sealed class SafetyChecks(ProtocolCluster cluster)
 {
     private readonly Dictionary<Term, ServerId> _leaders = [];
     private readonly List<Entry> _committed = [];           // as the first server to know saw it
+    private readonly List<Term?> _committedTerms = [];      // by commit index, which may be ahead of every disk but a quorum's
     private readonly Dictionary<ServerId, (Term Term, ServerId? Vote)> _votes = [];
 
-    public int CommittedCount => _committed.Count;
+    public int CommittedCount => _committedTerms.Count;
 
     public void Check()
     {
@@ -20,6 +21,7 @@ internal sealed class SafetyChecks(ProtocolCluster cluster)
                 continue;
             CheckElectionSafety(node);
             CheckApplied(node);
+            CheckCommitted(node);
         }
 
         CheckLeaderCompleteness();
@@ -59,6 +61,18 @@ internal sealed class SafetyChecks(ProtocolCluster cluster)
             Assert.Equal(_committed[i].Id, entry.Id);
             Assert.True(_committed[i].Payload.Span.SequenceEqual(entry.Payload.Span));
             Assert.Equal(entry.Id, node.Disk.Log[i].Id);
+        }
+    }
+
+    /// <summary>What any server ever held for committed stays so, on every server. PhD 3.6.3</summary>
+    private void CheckCommitted(ProtocolNode node)
+    {
+        for (int i = 0; i < node.Protocol.CommitIndex.Value; i++)
+        {
+            Term? term = node.Protocol.TermAt(new LogIndex(i + 1));
+            if (i == _committedTerms.Count)
+                _committedTerms.Add(term);
+            Assert.Equal(_committedTerms[i], term);
         }
     }
 

@@ -1,0 +1,205 @@
+using Raft.Engine.Protocol;
+using static Raft.Engine.Tests.Protocol.ProtocolCluster;
+
+namespace Raft.Engine.Tests.Protocol;
+
+/// <summary>Rule 4: who counts as a live leader, and when a leader may go on.</summary>
+public class LeaderLivenessTests
+{
+    private static Solo FollowerOfN2()
+    {
+        var solo = new Solo();
+        solo.Tell(solo.Append(term: 1, previous: 1, previousTerm: 1));
+        Assert.Equal(IdOf(2), solo.Protocol.Leader);
+        return solo;
+    }
+
+    /// <summary>B1 prevote_checkquorum, checkquorum; B9 24</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_live_leader_is_protected_against_votes_of_higher_terms(bool isPreVote)
+    {
+        Solo solo = FollowerOfN2();
+        solo.Liveness.Sign = LeaderSign.Leads;
+        solo.Tick(50);
+
+        Assert.Empty(solo.Tell(solo.AskVote(from: 3, term: 9, last: 9, lastTerm: 8, isPreVote)));
+        Assert.Equal((new Term(1), (ServerId?)IdOf(2)), (solo.Protocol.CurrentTerm, solo.Protocol.Leader));
+    }
+
+    /// <summary>The leader itself is one as well.</summary>
+    [Fact]
+    public void A_leader_ignores_votes_of_higher_terms()
+    {
+        var solo = new Solo();
+        solo.BecomeLeader();
+        Term term = solo.Protocol.CurrentTerm;
+        Assert.Empty(solo.Tell(solo.AskVote(from: 3, term: 9, last: 9, lastTerm: 8)));
+        Assert.Equal((Role.Leader, term), (solo.Protocol.Role, solo.Protocol.CurrentTerm));
+    }
+
+    [Fact]
+    public void The_transfer_mark_passes_the_protection()
+    {
+        Solo solo = FollowerOfN2();
+        solo.Liveness.Sign = LeaderSign.Leads;
+        Assert.True(((VoteReply)solo.Tell(solo.AskVote(from: 3, term: 9, last: 9, lastTerm: 8, isTransfer: true)).Single()).IsGranted);
+    }
+
+    [Fact]
+    public void A_frame_that_takes_leadership_back_ends_the_leader_at_once_and_the_wait_is_short()
+    {
+        Solo solo = FollowerOfN2();
+        solo.Liveness.Sign = LeaderSign.Leads;
+        solo.Tick(30);
+        solo.Liveness.Sign = LeaderSign.Denies;
+        solo.Protocol.OnLivenessChanged();
+        Assert.Null(solo.Protocol.Leader);
+        Assert.Equal(new Term(1), solo.Protocol.CurrentTerm);
+
+        solo.Tick(10);
+        Assert.Equal(Role.PreCandidate, solo.Protocol.Role);
+    }
+
+    /// <summary>A frame from before the election is no denial of the leader that an append has just made known.</summary>
+    [Fact]
+    public void A_denial_older_than_the_first_append_does_not_count_at_once()
+    {
+        Solo solo = FollowerOfN2();
+        solo.Liveness.Sign = LeaderSign.Denies;
+        solo.Protocol.OnLivenessChanged();
+        Assert.Equal(IdOf(2), solo.Protocol.Leader);
+
+        solo.Tick(5);
+        Assert.Null(solo.Protocol.Leader);
+    }
+
+    [Fact]
+    public void Without_frames_an_append_counts_for_the_liveness_timeout()
+    {
+        Solo solo = FollowerOfN2();
+        solo.Tick(8);
+        Assert.Equal(IdOf(2), solo.Protocol.Leader);
+        solo.Tick(1);
+        Assert.Null(solo.Protocol.Leader);
+    }
+
+    [Fact]
+    public void A_frame_never_makes_a_leader_known()
+    {
+        var solo = new Solo();
+        solo.Liveness.Sign = LeaderSign.Leads;
+        solo.Tick(5);
+        Assert.Null(solo.Protocol.Leader);
+        solo.BecomePreCandidate();
+    }
+
+    [Fact]
+    public void The_heartbeat_repeats_each_tick_until_the_frame_says_that_the_member_follows()
+    {
+        var solo = new Solo(voters: 3, learners: 1);
+        solo.BecomeLeader();
+        foreach (int peer in new[] { 2, 3, 4 })
+            solo.Tell(solo.Accept(peer, match: 2, commit: 2));
+
+        Assert.Equal(3, solo.Tick().OfType<AppendRequest>().Count());
+        solo.Liveness.Following.Add(IdOf(2));
+        solo.Liveness.Following.Add(IdOf(4));
+        Assert.Equal(IdOf(3), Assert.Single(solo.Tick().OfType<AppendRequest>()).To);
+        solo.Liveness.Following.Add(IdOf(3));
+        Assert.Empty(solo.Tick(5));
+    }
+
+    /// <summary>B2 test_leader_read_quorum, B9 25: voters only.</summary>
+    [Fact]
+    public void A_leader_without_live_voters_steps_down_whatever_learners_say()
+    {
+        var solo = new Solo(voters: 3, learners: 2);
+        solo.BecomeLeader();
+        solo.Liveness.Dead.UnionWith([IdOf(4), IdOf(5)]);
+        for (int i = 0; i < 30; i++)
+        {
+            solo.Tell(solo.Accept(2, match: 2), solo.Accept(3, match: 2));
+            solo.Tick();
+        }
+
+        Assert.Equal(Role.Leader, solo.Protocol.Role);
+
+        Term term = solo.Protocol.CurrentTerm;
+        solo.Liveness.Dead.Clear();
+        solo.Liveness.Dead.UnionWith([IdOf(2), IdOf(3)]);
+        solo.Tick(9);
+        Assert.Equal(Role.Leader, solo.Protocol.Role);
+        solo.Tick(1);
+        Assert.Equal((Role.Follower, term), (solo.Protocol.Role, solo.Protocol.CurrentTerm));
+        Assert.Null(solo.Protocol.Leader);
+    }
+
+    /// <summary>Answers to pings are not enough: "a follower that acknowledges nothing for long does not count".</summary>
+    [Fact]
+    public void A_voter_that_answers_nothing_does_not_keep_a_leader_up()
+    {
+        var solo = new Solo();
+        solo.BecomeLeader();
+        solo.Tick(10); // the votes were heard within the first of them
+        Assert.Equal(Role.Leader, solo.Protocol.Role);
+        solo.Tick(1);
+        Assert.Equal(Role.Follower, solo.Protocol.Role);
+    }
+
+    /// <summary>Replies tell received and durable apart: a slow disk is not a dead member.</summary>
+    [Fact]
+    public void A_voter_with_a_slow_disk_keeps_the_leader_up()
+    {
+        var solo = new Solo();
+        solo.BecomeLeader();
+        for (int i = 0; i < 40; i++)
+        {
+            solo.Tell(solo.Accept(2, match: 1, received: 2));
+            solo.Tick();
+        }
+
+        Assert.Equal(Role.Leader, solo.Protocol.Role);
+        Assert.Equal(0, solo.Protocol.CommitIndex.Value);
+    }
+
+    [Fact]
+    public void A_leader_steps_down_for_a_higher_term_of_a_member_and_of_nobody_else()
+    {
+        var solo = new Solo();
+        solo.BecomeLeader();
+        solo.Tell(solo.Reject(from: 77, previous: 1, last: 1, term: 30));
+        Assert.Equal(Role.Leader, solo.Protocol.Role);
+        solo.Tell(solo.Reject(from: 2, previous: 1, last: 1, term: 30));
+        Assert.Equal((Role.Follower, new Term(30)), (solo.Protocol.Role, solo.Protocol.CurrentTerm));
+    }
+
+    /// <summary>B2 test_leader_ignores_messages_with_current_term</summary>
+    [Fact]
+    public void A_leader_is_not_moved_by_messages_of_its_own_term()
+    {
+        var solo = new Solo();
+        solo.BecomeLeader();
+        long term = solo.Protocol.CurrentTerm.Value;
+        List<Message> sent = solo.Tell(
+            solo.Append(term, previous: 0, previousTerm: 0),
+            new TimeoutNow(IdOf(2), solo.Self, new Term(term)),
+            solo.AskVote(from: 2, term, last: 9, lastTerm: term));
+        Assert.Equal(Role.Leader, solo.Protocol.Role);
+        Assert.False(((VoteReply)sent.Single()).IsGranted);
+    }
+
+    /// <summary>The role change is told once, at the transition. B2 test_state_change_notifications</summary>
+    [Fact]
+    public void A_role_change_is_told_exactly_at_the_transition()
+    {
+        var solo = new Solo();
+        solo.BecomeLeader();
+        Assert.Equal([Role.PreCandidate, Role.Candidate, Role.Leader], solo.Node.RoleChanges.Select(change => change.Role));
+        solo.Tell(solo.Accept(2, match: 2));
+        solo.Tell(solo.Append(term: 9, previous: 1, previousTerm: 1));
+        Assert.Equal(4, solo.Node.RoleChanges.Count);
+        Assert.Equal(new RoleChange(Role.Follower, new Term(9), IdOf(2)), solo.Node.RoleChanges[^1]);
+    }
+}
