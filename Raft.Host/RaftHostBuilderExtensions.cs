@@ -1,3 +1,4 @@
+using OpenTelemetry.Metrics;
 using Raft.Host.Hosting;
 using Raft.Host.Monitoring;
 using Raft.Host.Peers;
@@ -37,6 +38,9 @@ public static class RaftHostBuilderExtensions
     /// <summary>All routes of a node, each on its endpoint.</summary>
     public static WebApplication UseRaftHost(this WebApplication app)
     {
+        // First of all: what is counted before it listens is lost, and with it the series that begin at 0.
+        _ = app.Services.GetRequiredService<MeterProvider>();
+
         app.UseRouting();
         app.UsePeerPort();
         WriteOutcomes outcomes = app.Services.GetRequiredService<WriteOutcomes>();

@@ -182,6 +182,19 @@ public sealed class RoundTripTests : IDisposable
     }
 
     [Fact]
+    public async Task What_was_formed_is_loaded_at_once()
+    {
+        await using NodeStore store = Open(_temp.Data);
+        var configuration = Configuration.Of([new Member(new NodeId("n1"), store.StorageId, MemberKind.Voter, "http://a", "http://b")]);
+        await store.FormAsync(new ClusterUid(77), Default, configuration);
+
+        PersistedState state = await store.Group(Default).LoadAsync(1 << 20, CancellationToken.None);
+
+        Assert.Equal(Vote(1), state.TermAndVote);
+        Assert.Equal(configuration.Encode(), Assert.Single(state.ConfigurationEntries).Payload.ToArray());
+    }
+
+    [Fact]
     public async Task Null_completes_after_what_came_before()
     {
         await using NodeStore store = Open(_temp.Data);

@@ -309,13 +309,22 @@ internal sealed class DatabaseThread
             count = _reads.Count;
         for (; count > 0; count--)
         {
-            PendingRead read;
+            PendingRead? read;
+            bool hasRecords;
             lock (_gate)
-                read = _reads.Dequeue();
+            {
+                if (!_reads.TryDequeue(out read))
+                    return;                         // copying, below, has served it
+                hasRecords = _records.Count > 0;
+            }
+
             try
             {
                 if (read.State is { } state)
                 {
+                    // What was completed before, the first configuration above all, must be in what is loaded.
+                    if (hasRecords)
+                        CopyRecords(takeAll: true);
                     state.TrySetResult(_database.Store.Load(read.Group.Id.Value, read.CacheBytes));
                 }
                 else if (ServeTurn(read))
