@@ -60,6 +60,9 @@ internal sealed class FrameWriter : IDisposable
         Frames++;
     }
 
+    /// <summary>Takes back a frame that could not be written to its end.</summary>
+    public void Undo() => Length = _frameStart;
+
     public void Byte(byte value) => Take(1)[0] = value;
 
     public void Bool(bool value) => Byte(value ? (byte)1 : (byte)0);

@@ -31,6 +31,8 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
     /// <summary>Calls of one stream that may wait for their answers here.</summary>
     private const int MaxOpenCalls = 65_536;
 
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
+
     public Task ServeAsync(HttpContext http, StreamKind stream) => new Session(this, http, stream).RunAsync();
 
     private sealed class Session(PeerEndpoint endpoint, HttpContext http, StreamKind stream)
@@ -64,6 +66,14 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
             var frames = new FrameReader(PeerHandshake.MaxFrameBytes);
             try
             {
+                if (_context.Stopping.IsCancellationRequested)
+                {
+                    // As good as gone: who waits for our sign of life need not wait longer.
+                    var goodbye = new Welcome(Refusal.Stopping, "This node stops.", PeerHandshake.MaxVersion, _context.Identity);
+                    await AnswerAsync(writer => PeerHandshake.Write(writer, goodbye), http.RequestAborted);
+                    return;
+                }
+
                 if (await HearHelloAsync(frames, abort.Token) is not { } hello || !await WelcomeAsync(hello, abort.Token))
                     return;
 
@@ -73,8 +83,7 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
             {
                 Report(error);
             }
-            catch (Exception error) when (error is IOException or OperationCanceledException or ConnectionAbortedException
-                or BadHttpRequestException or InvalidOperationException or ObjectDisposedException)
+            catch (Exception error) when (IsEnd(error))
             {
                 // gone before it was accepted
             }
@@ -102,11 +111,9 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
             NodeIdentity? self = _context.Identity;
             (Refusal reason, string text) = self is null
                 ? (Refusal.Forming, "This node belongs to no cluster yet.")
-                : _context.Stopping.IsCancellationRequested
-                    ? (Refusal.Stopping, "This node stops.")
-                    : hello.Stream != default && hello.Stream != stream
-                        ? (Refusal.Malformed, "The hello is for another kind of stream.")
-                        : PeerHandshake.Judge(hello, self, _context.Seen);
+                : hello.Stream != default && hello.Stream != stream
+                    ? (Refusal.Malformed, "The hello is for another kind of stream.")
+                    : PeerHandshake.Judge(hello, self, _context.Seen);
 
             ushort version = Math.Min(hello.MaxVersion, PeerHandshake.MaxVersion);
             await AnswerAsync(writer => PeerHandshake.Write(writer, new Welcome(reason, text, version, self)), cancellation);
@@ -125,8 +132,35 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
             string node = hello.Caller.Node.Value ?? "unknown";
             if (reason is not (Refusal.Forming or Refusal.Stopping) && _context.Repeats.IsNew($"refused-{reason}", node))
                 _context.Logger.RefusedPeer(_remote, node, text);
+            await LetThemHearAsync(cancellation);
             return false;
         }
+
+        /// <summary>Ending a request that still sends resets its stream, and the reset may overtake our last words: the
+        /// peer, having heard them, ends it. What it sends until then is thrown away.</summary>
+        private async Task LetThemHearAsync(CancellationToken cancellation)
+        {
+            using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            timeout.CancelAfter(LastWords);
+            PipeReader input = http.Request.BodyReader;
+            try
+            {
+                while (true)
+                {
+                    ReadResult result = await input.ReadAsync(timeout.Token);
+                    input.AdvanceTo(result.Buffer.End);
+                    if (result.IsCompleted)
+                        return;
+                }
+            }
+            catch (Exception error) when (IsEnd(error))
+            {
+                // it has gone, or does not listen
+            }
+        }
+
+        private static bool IsEnd(Exception error) => error is IOException or OperationCanceledException or ConnectionAbortedException
+            or BadHttpRequestException or InvalidOperationException or ObjectDisposedException;
 
         private async Task ServeAsync(InboundStream inbound, CancellationToken cancellation)
         {
@@ -143,6 +177,7 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
                 reason = error.Message;
                 Report(error);
                 await AnswerAsync(writer => WriteGoodbye(writer, error.Message), cancellation);
+                await LetThemHearAsync(cancellation);
             }
             catch (Exception error) when (error is IOException or ConnectionAbortedException or BadHttpRequestException or InvalidOperationException or ObjectDisposedException)
             {
@@ -183,10 +218,10 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
                 {
                     // What was good before a bad frame came in good order: it is handed over.
                     Deliver();
+                    input.AdvanceTo(buffer.Start, buffer.End);
                 }
 
                 _context.Metrics.Received(_tags, count, bytes);
-                input.AdvanceTo(buffer.Start, buffer.End);
                 if (result.IsCompleted || result.IsCanceled)
                     return "the peer closed it";
             }
@@ -277,7 +312,8 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
         {
             using var writer = new FrameWriter();
             write(writer);
-            http.Response.ContentType = "application/octet-stream";
+            if (!http.Response.HasStarted)
+                http.Response.ContentType = "application/octet-stream";
             await http.Response.BodyWriter.WriteAsync(writer.Written, cancellation);
         }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Net;
@@ -34,7 +35,8 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
 
     public StreamKind Stream => stream;
 
-    public SendQueue Queue { get; } = new(context.Settings.MaxQueueBytes, stream == StreamKind.Control ? SequenceBytes : 0);
+    public SendQueue Queue { get; } = new(
+        context.Settings.MaxQueueBytes, context.Settings.MaxFrameBytes, headBytes: stream == StreamKind.Control ? SequenceBytes : 0);
 
     public bool IsConnected => _isConnected;
 
@@ -257,9 +259,9 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
     private static void WriteSequence(Span<byte> head, long sequence)
     {
         head.Clear();
-        System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(head, head.Length - FrameWriter.LengthBytes);
+        BinaryPrimitives.WriteInt32LittleEndian(head, head.Length - FrameWriter.LengthBytes);
         head[4] = (byte)FrameKind.Sequence;
-        System.Buffers.Binary.BinaryPrimitives.WriteInt64LittleEndian(head[(FrameWriter.LengthBytes + FrameWriter.HeaderBytes)..], sequence);
+        BinaryPrimitives.WriteInt64LittleEndian(head[(FrameWriter.LengthBytes + FrameWriter.HeaderBytes)..], sequence);
     }
 
     private bool Refused(string url, Refusal reason, string text)

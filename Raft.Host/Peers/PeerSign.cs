@@ -30,7 +30,12 @@ internal sealed class PeerSign(ServerId server)
         set => Volatile.Write(ref _roundTripTicks, value?.Ticks ?? -1);
     }
 
-    public void ForgetFrames() => Volatile.Write(ref _lastFrame, Never);
+    /// <summary>Another start: what its clock and its groups said is over.</summary>
+    public void ForgetFrames()
+    {
+        _stamp = 0;
+        Volatile.Write(ref _lastFrame, Never);
+    }
 
     public void FrameCame(long now, long stamp)
     {

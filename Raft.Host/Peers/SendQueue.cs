@@ -18,14 +18,14 @@ internal enum Queued : byte
     /// <summary>Not connected.</summary>
     Closed,
 
-    /// <summary>Over the bound of bytes.</summary>
+    /// <summary>Over the bound of bytes of the queue, or of a frame.</summary>
     Full,
 }
 
 /// <summary>What waits for one stream, bounded in bytes. Frames are encoded where they are queued; the stream's only
 /// writer takes all of them at once.</summary>
 /// <remarks>Any thread may add; nothing blocks but for the copying of others. Hot path.</remarks>
-internal sealed class SendQueue(long maxBytes, int headBytes) : IValueTaskSource<bool>, IDisposable
+internal sealed class SendQueue(long maxBytes, int maxFrameBytes, int headBytes) : IValueTaskSource<bool>, IDisposable
 {
     private readonly Lock _gate = new();
     private ManualResetValueTaskSourceCore<bool> _ready = new() { RunContinuationsAsynchronously = true };
@@ -64,11 +64,11 @@ internal sealed class SendQueue(long maxBytes, int headBytes) : IValueTaskSource
             position = 0;
             if (!_isOpen || (generation is { } wanted && wanted != _generation))
                 return Queued.Closed;
-            if (_filling.Length + _inFlight + bound > maxBytes)
+            if (bound > maxFrameBytes || _filling.Length + _inFlight + bound > maxBytes)
                 return Queued.Full;
 
             int before = _filling.Length;
-            frame.WriteTo(_filling);
+            Write(frame);
             _queuedTotal += _filling.Length - before;
             position = _queuedTotal;
             return Queued.Yes;
@@ -176,6 +176,20 @@ internal sealed class SendQueue(long maxBytes, int headBytes) : IValueTaskSource
         {
             _spare?.Dispose();
             _spare = null;
+        }
+    }
+
+    private void Write<T>(in T frame)
+        where T : struct, IFrameSource
+    {
+        try
+        {
+            frame.WriteTo(_filling);
+        }
+        catch
+        {
+            _filling.Undo(); // half a frame would spoil all that follow
+            throw;
         }
     }
 

@@ -1,0 +1,253 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Raft.Engine.Protocol;
+using Raft.Host.Peers;
+
+namespace Raft.Api.Tests.Peers;
+
+/// <summary>What strangers, and peers that have gone wrong, do to a node: nothing.</summary>
+public sealed class PeerEndpointTests : IAsyncLifetime
+{
+    private static readonly NodeIdentity Self = PeerNode.IdentityOf("n1", 1);
+    private static readonly NodeIdentity Caller = PeerNode.IdentityOf("n2", 2);
+    private static readonly GroupId Group = new("default");
+    private static readonly FrameAddress Address = new("default"u8.ToArray(), FrameAddress.HashOf(Caller.Server), FrameAddress.HashOf(Self.Server));
+
+    private readonly RecordingPeerHandler _handler = new();
+    private readonly ConcurrentQueue<string> _counted = new();
+    private readonly MeterListener _meters = new();
+    private PeerNode _node = null!; // set by InitializeAsync
+
+    public async Task InitializeAsync()
+    {
+        _meters.InstrumentPublished = (instrument, listener) =>
+        {
+            if (instrument.Meter.Name == PeerMetrics.MeterName)
+                listener.EnableMeasurementEvents(instrument);
+        };
+        _meters.SetMeasurementEventCallback<long>((instrument, _, tags, _) =>
+        {
+            foreach (KeyValuePair<string, object?> tag in tags)
+                _counted.Enqueue($"{instrument.Name} {tag.Key}={tag.Value}");
+        });
+        _meters.Start();
+        _node = await PeerNode.StartAsync(Self);
+        _node.Transport.Group(Group).Start(_handler);
+    }
+
+    public async Task DisposeAsync()
+    {
+        _meters.Dispose();
+        await _node.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Before_the_start_a_stream_is_refused_as_forming()
+    {
+        await using PeerNode forming = await PeerNode.ListenAsync();
+        (RawPeer peer, Welcome? welcome) = await RawPeer.GreetAsync(forming, Caller, Self.Server);
+        using (peer)
+            Assert.Equal(Refusal.Forming, welcome!.Reason);
+    }
+
+    [Fact]
+    public async Task A_refusal_is_answered_counted_and_logged_once()
+    {
+        for (int n = 0; n < 3; n++)
+        {
+            (RawPeer peer, Welcome? welcome) = await RawPeer.GreetAsync(_node, Caller with { Node = Self.Node }, Self.Server);
+            using (peer)
+            {
+                Assert.Equal(Refusal.SameNodeId, welcome!.Reason);
+                Assert.Contains("NodeId", welcome.Text, StringComparison.Ordinal);
+            }
+        }
+
+        Assert.Contains("raft.peer.refused reason=same-node-id", _counted);
+        Assert.Single(_node.Log.Lines, line => line.Level == LogLevel.Warning);
+    }
+
+    [Fact]
+    public async Task A_twin_is_refused_over_the_wire()
+    {
+        (RawPeer first, _) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
+        (RawPeer twin, Welcome? welcome) = await RawPeer.GreetAsync(_node, Caller with { StartNonce = 2 }, Self.Server);
+        using (first)
+        using (twin)
+            Assert.Equal(Refusal.Twin, welcome!.Reason);
+    }
+
+    [Fact]
+    public async Task A_vouched_sequence_outlives_its_connection()
+    {
+        (RawPeer peer, _) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
+        using (peer)
+        {
+            await peer.WriteAsync(writer =>
+            {
+                writer.Begin(FrameKind.Sequence);
+                writer.Int64(500);
+                writer.End();
+                MessageCodec.Write(writer, Address, Vote(1));
+            });
+            await Eventually.HoldsAsync(() => _handler.Received.Count == 1, "the vote");
+        }
+
+        (RawPeer old, Welcome? welcome) = await RawPeer.GreetAsync(_node, Caller with { StartCount = 2, OpeningSequence = 499 }, Self.Server);
+        using (old)
+            Assert.Equal(Refusal.OldDisk, welcome!.Reason);
+    }
+
+    [Fact]
+    public async Task Messages_of_a_server_that_no_configuration_names_are_handed_over()
+    {
+        (RawPeer peer, Welcome? welcome) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
+        using (peer)
+        {
+            Assert.Equal(Refusal.None, welcome!.Reason);
+            await peer.WriteAsync(writer => MessageCodec.Write(writer, Address, Vote(7)));
+            await Eventually.HoldsAsync(() => _handler.Received.Count == 1, "the vote");
+            Assert.Equal(Vote(7) with { SenderStart = Caller.StartCount }, _handler.Received.Single());
+        }
+    }
+
+    [Fact]
+    public async Task A_frame_of_another_server_closes_the_connection()
+    {
+        FrameAddress foreign = Address with { Source = Address.Source + 1 };
+        await IsClosedAfterAsync("foreign", writer => MessageCodec.Write(writer, foreign, Vote(1)));
+        Assert.Empty(_handler.Received);
+    }
+
+    [Fact]
+    public async Task A_frame_for_another_server_closes_the_connection()
+    {
+        FrameAddress foreign = Address with { Destination = Address.Destination + 1 };
+        await IsClosedAfterAsync("foreign", writer => MessageCodec.Write(writer, foreign, Vote(1)));
+        Assert.Empty(_handler.Received);
+    }
+
+    [Fact]
+    public async Task An_oversized_frame_closes_the_connection() =>
+        await IsClosedAfterAsync("oversized", writer => writer.Int32(13 << 20));
+
+    [Fact]
+    public async Task A_malformed_frame_closes_the_connection_and_what_came_before_it_counts()
+    {
+        await IsClosedAfterAsync("malformed", writer =>
+        {
+            MessageCodec.Write(writer, Address, Vote(1));
+            writer.Begin(FrameKind.AppendRequest, Address);
+            writer.Int64(-1);
+            writer.End();
+        });
+        Assert.Single(_handler.Received);
+    }
+
+    [Fact]
+    public async Task A_frame_of_an_unknown_group_is_dropped_and_counted()
+    {
+        (RawPeer peer, _) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
+        using (peer)
+        {
+            await peer.WriteAsync(writer =>
+            {
+                MessageCodec.Write(writer, Address with { Group = "nobody"u8.ToArray() }, Vote(1));
+                MessageCodec.Write(writer, Address with { Group = [0xff, 0xfe] }, Vote(1));
+                MessageCodec.Write(writer, Address, Vote(2));
+            });
+            await Eventually.HoldsAsync(() => _handler.Received.Count == 1, "the vote of the known group");
+            Assert.Contains("raft.peer.dropped reason=unknown-group", _counted);
+        }
+    }
+
+    [Fact]
+    public async Task Garbage_in_place_of_a_hello_ends_the_stream()
+    {
+        var random = new Random(5);
+        for (int n = 0; n < 20; n++)
+        {
+            byte[] garbage = new byte[random.Next(1, 5_000)];
+            random.NextBytes(garbage);
+            garbage[^1] = 0xff;
+            using RawPeer peer = await RawPeer.OpenAsync(_node, StreamKind.Control, garbage.Length < 5 ? new byte[5] : garbage);
+            Assert.Null(await peer.NextAsync());
+        }
+
+        await IsStillServingAsync();
+    }
+
+    [Fact]
+    public async Task Garbage_on_the_port_harms_nobody()
+    {
+        var random = new Random(6);
+        for (int n = 0; n < 20; n++)
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync("127.0.0.1", _node.Port);
+            byte[] garbage = new byte[random.Next(1, 20_000)];
+            random.NextBytes(garbage);
+            if (n % 2 == 0)
+                "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.CopyTo(garbage.Length > 24 ? garbage : garbage = new byte[24]);
+            NetworkStream stream = client.GetStream();
+            try
+            {
+                await stream.WriteAsync(garbage);
+                client.Client.Shutdown(SocketShutdown.Send);
+                await stream.CopyToAsync(Stream.Null);
+            }
+            catch (IOException)
+            {
+                // reset: fine
+            }
+        }
+
+        await IsStillServingAsync();
+        Assert.DoesNotContain(_node.Log.Lines, line => line.Level >= LogLevel.Error);
+    }
+
+    [Fact]
+    public async Task A_newer_connection_takes_the_place_of_the_older()
+    {
+        (RawPeer older, _) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
+        (RawPeer newer, _) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
+        using (older)
+        using (newer)
+        {
+            Assert.Null(await older.NextAsync());
+            await newer.WriteAsync(writer => MessageCodec.Write(writer, Address, Vote(3)));
+            await Eventually.HoldsAsync(() => _handler.Received.Count == 1, "the vote on the newer connection");
+        }
+    }
+
+    private static VoteRequest Vote(long term) =>
+        new(Caller.Server, Self.Server, new Term(term), new LogIndex(1), new Term(1), IsPreVote: true, IsTransfer: false);
+
+    private async Task IsClosedAfterAsync(string reason, Action<FrameWriter> write)
+    {
+        (RawPeer peer, _) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
+        using (peer)
+        {
+            await peer.WriteAsync(write);
+            Frame? goodbye = await peer.NextAsync();
+            Assert.Equal(FrameKind.Goodbye, goodbye?.Kind);
+        }
+
+        Assert.Contains($"raft.peer.bad_frames reason={reason}", _counted);
+        Assert.Contains(_node.Log.Lines, line => line.Level == LogLevel.Warning && line.Id == 2105);
+    }
+
+    private async Task IsStillServingAsync()
+    {
+        int received = _handler.Received.Count;
+        (RawPeer peer, Welcome? welcome) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
+        using (peer)
+        {
+            Assert.Equal(Refusal.None, welcome!.Reason);
+            await peer.WriteAsync(writer => MessageCodec.Write(writer, Address, Vote(99)));
+            await Eventually.HoldsAsync(() => _handler.Received.Count == received + 1, "a proper vote");
+        }
+    }
+}
