@@ -14,15 +14,17 @@ public static class RaftHostBuilderExtensions
     public static WebApplicationBuilder AddRaftHost(this WebApplicationBuilder builder)
     {
         NodeSettings settings = NodeSettings.Read(builder.Configuration);
+        var bound = new BoundEndpoints();
         builder.WebHost.ConfigureKestrel((context, kestrel) =>
         {
             kestrel.AddServerHeader = false;
-            PeerPort.ConfigureEndpoints(kestrel, context.Configuration);
+            PeerPort.ConfigureEndpoints(kestrel, context.Configuration, bound);
         });
 
         IServiceCollection services = builder.Services;
         services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(10));
         services.AddSingleton(settings);
+        services.AddSingleton(bound);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<NodeState>();
         services.AddSingleton<GroupRegistry>();

@@ -1,5 +1,3 @@
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Raft.Host.Monitoring;
 using Raft.Host.Settings;
 
@@ -29,6 +27,9 @@ internal static class NodeProcess
 
         builder.Logging.ClearProviders();
         builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
+
+        // What fails at start is told in a sentence, below; the framework would add its stack trace.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Logging.AddSimpleConsole(console =>
         {
             console.SingleLine = true;
@@ -41,6 +42,7 @@ internal static class NodeProcess
     /// <exception cref="ListenException">An endpoint could not be bound.</exception>
     public static async Task RunNodeAsync(this WebApplication app, CommandLine commands)
     {
+        await using WebApplication node = app;
         NodeSettings settings = app.Services.GetRequiredService<NodeSettings>();
         try
         {
@@ -56,14 +58,13 @@ internal static class NodeProcess
         else
             Console.WriteLine(Banner(app, settings));
         await app.WaitForShutdownAsync();
-        await app.DisposeAsync();
     }
 
     private static string Banner(WebApplication app, NodeSettings settings)
     {
-        ICollection<string> addresses = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
-        string api = Bound(addresses, settings.Endpoints.Api, other: settings.Endpoints.Peer);
-        string peer = Bound(addresses, settings.Endpoints.Peer, other: settings.Endpoints.Api);
+        BoundEndpoints bound = app.Services.GetRequiredService<BoundEndpoints>();
+        string api = BoundEndpoints.UrlOf(bound.Api, settings.Endpoints.Api);
+        string peer = BoundEndpoints.UrlOf(bound.Peer, settings.Endpoints.Peer);
         return $"""
             RaftHost {RaftMeters.Version}: node '{settings.Raft.NodeId}' of cluster '{settings.Raft.ClusterId}'
               api    {api}  (also /swagger, /v1/status, /readyz, /metrics)
@@ -75,16 +76,6 @@ internal static class NodeProcess
               curl -i -X PUT --data-binary 'some value' {api}/v1/kv/some-key
             Ctrl-C stops it.
             """;
-    }
-
-    /// <summary>The address as bound: with port 0 the configured one does not tell.</summary>
-    private static string Bound(ICollection<string> addresses, Uri configured, Uri other)
-    {
-        if (configured.Port != 0)
-            return configured.GetLeftPart(UriPartial.Authority);
-
-        string[] candidates = [.. addresses.Where(address => other.Port == 0 || new Uri(address).Port != other.Port)];
-        return candidates.Length == 1 ? candidates[0] : string.Join(" or ", candidates);
     }
 
     /// <summary>The dev cluster holds the other end: when it dies, however it dies, so do its nodes.</summary>

@@ -11,9 +11,12 @@ internal static class PeerPort
     private static readonly PeerRoute Route = new();
 
     /// <summary>Both endpoints, as the configuration names them; the connections of the peer endpoint carry a mark.</summary>
-    public static void ConfigureEndpoints(KestrelServerOptions kestrel, IConfiguration configuration) =>
-        kestrel.Configure(configuration.GetSection("Kestrel")).Endpoint(EndpointOptions.PeerName, endpoint =>
+    public static void ConfigureEndpoints(KestrelServerOptions kestrel, IConfiguration configuration, BoundEndpoints bound) => kestrel
+        .Configure(configuration.GetSection("Kestrel"))
+        .Endpoint(EndpointOptions.ApiName, endpoint => bound.Api = endpoint.ListenOptions)
+        .Endpoint(EndpointOptions.PeerName, endpoint =>
         {
+            bound.Peer = endpoint.ListenOptions;
             endpoint.ListenOptions.Protocols = HttpProtocols.Http2;
             endpoint.ListenOptions.Use(next => connection =>
             {

@@ -17,7 +17,7 @@ namespace Raft.Host.Hosting;
 /// Stop: requests finish, servers, peers, shards, storage; before Kestrel waits for its connections, or the peers' streams
 /// would hold it up.
 /// </remarks>
-public sealed class RaftHostedService : IHostedLifecycleService, IDisposable
+public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposable
 {
     private static readonly TimeSpan DrainPatience = TimeSpan.FromSeconds(2);
 
@@ -88,15 +88,19 @@ public sealed class RaftHostedService : IHostedLifecycleService, IDisposable
             await TryAsync($"group {group.Id}", () => group.Server.DisposeAsync().AsTask());
         if (_shards is { } shards)
             await TryAsync("the shards", () => shards.DisposeAsync().AsTask());
-        if (_opening is { } opening)
-            await TryAsync("storage", async () => await (await opening).DisposeAsync());
+        await CloseStorageAsync();
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public void Dispose() => _stopping.Dispose();
+    /// <summary>A start that failed, at a port in use for one, leaves a directory that is whole and free.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await CloseStorageAsync();
+        _stopping.Dispose();
+    }
 
     private async Task RunAsync(CancellationToken cancellation)
     {
@@ -223,6 +227,12 @@ public sealed class RaftHostedService : IHostedLifecycleService, IDisposable
             Exception error = (storageFailed.Exception ?? first.Exception).GetBaseException();
             FatalExit.Now(_log, error, error.Message);
         }
+    }
+
+    private async Task CloseStorageAsync()
+    {
+        if (_opening is { IsFaulted: false } opening)
+            await TryAsync("storage", async () => await (await opening).DisposeAsync());
     }
 
     /// <summary>One failing step must not keep the others from stopping.</summary>
