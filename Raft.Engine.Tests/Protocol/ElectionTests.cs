@@ -347,4 +347,47 @@ public class ElectionTests
         cluster.TickUntil(() => cluster.LeaderOrNull is not null, ticksMax: 40);
         Assert.NotEqual(old.Id, cluster.Leader.Id);
     }
+
+    /// <summary>B1 prevote_checkquorum, B9 24: the majority goes on, the minority's leader gives up, terms do not explode.</summary>
+    [Fact]
+    public void An_isolated_leader_is_replaced_and_its_tail_is_overwritten()
+    {
+        var cluster = new ProtocolCluster(voters: 5);
+        ProtocolNode old = cluster.Elect(1);
+        ProtocolCluster.Add(old, "kept");
+        cluster.Tick(3);
+        cluster.Isolate(old);
+        ProtocolCluster.Add(old, "lost");
+        cluster.TickUntil(() => cluster.LeaderOrNull is { } now && now != old, ticksMax: 60);
+        ProtocolCluster.Add(cluster.Leader, "new");
+        cluster.Tick(20);
+        Assert.Equal(Role.PreCandidate, old.Protocol.Role);
+        Assert.Equal(["kept"], ProtocolCluster.CommandsOf(old));
+
+        cluster.Heal();
+        cluster.Tick(30);
+        Assert.All(cluster.Nodes, node => Assert.Equal(["kept", "new"], ProtocolCluster.CommandsOf(node)));
+        Assert.True(cluster.Leader.Protocol.CurrentTerm < new Term(6));
+    }
+
+    /// <summary>B9 24: one-way partitions: a leader that hears nobody, and a follower that hears nobody.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_one_way_partition_does_not_stop_the_group(bool isLeaderDeaf)
+    {
+        var cluster = new ProtocolCluster(voters: 3);
+        ProtocolNode old = cluster.Elect(1);
+        ProtocolNode deaf = isLeaderDeaf ? old : cluster[2];
+        foreach (ProtocolNode other in cluster.Nodes.Where(node => node != deaf))
+            cluster.Cut(other.Id, deaf.Id);
+
+        cluster.Tick(100);
+        ProtocolNode leader = cluster.Leader;
+        Assert.Equal(isLeaderDeaf, leader != old);
+        ProtocolCluster.Add(leader, "a");
+        cluster.Tick(2);
+        Assert.Equal(["a"], ProtocolCluster.CommandsOf(leader));
+        Assert.True(leader.Protocol.CurrentTerm < new Term(8));
+    }
 }

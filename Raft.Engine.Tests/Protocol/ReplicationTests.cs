@@ -290,6 +290,34 @@ public class ReplicationTests
         Assert.Equal(100, CommandsOf(cluster[3]).Length);
     }
 
+    /// <summary>Found by seed 507179: an acknowledgement of earlier entries overtakes the read, and the peer must not wait for ever.</summary>
+    [Fact]
+    public void An_acknowledgement_that_overtakes_a_read_does_not_leave_the_peer_paused()
+    {
+        Solo solo = Leader(adjust: settings => settings with { MaxCacheBytes = 0 });
+        solo.Tell(solo.Accept(2, match: 2), solo.Accept(3, match: 1));
+        for (int i = 0; i < 5; i++)
+        {
+            Add(solo.Node, "a");
+            solo.Node.Settle();
+            solo.Tell(solo.Accept(2, match: 3 + i));
+        }
+
+        solo.Node.AnswersReads = false;
+        solo.Protocol.OnUnreachable(IdOf(3));
+        solo.Tick();
+        solo.Tell(solo.Accept(3, match: 1));
+        Assert.Equal("Reading", Peer(solo, 3).State);
+        EntriesWanted wanted = solo.Node.EntriesWanted.Single();
+
+        solo.Tell(solo.Accept(3, match: 4));                   // an older one, late
+        solo.Node.AnswerReads();
+        Assert.Equal(2, wanted.From.Value);
+        Assert.Equal("Pipeline", Peer(solo, 3).State);
+        solo.Node.Settle();
+        Assert.Equal(5, solo.Node.EntriesWanted.Single().From.Value);
+    }
+
     /// <summary>B1 lagging_commit: told with the next append, or at the next tick; at once when it waits. Rule 5</summary>
     [Fact]
     public void Commit_progress_is_told_at_the_next_tick_or_at_once_to_whoever_waits()

@@ -51,6 +51,7 @@ internal sealed class Progress(ServerId id)
 
     /// <summary>Older entries are being read from our disk for this peer; it is paused.</summary>
     public bool IsReading { get; set; }
+    public LogIndex ReadFrom { get; set; }
 
     /// <summary>The last read failed; the next one is tried after a tick.</summary>
     public bool IsReadBlocked { get; set; }
@@ -89,6 +90,7 @@ internal sealed class Progress(ServerId id)
     {
         State = ProgressState.Snapshot;
         IsReading = false;
+        IsAnswerDue = false;
         _inFlight.Clear();
         InFlightBytes = 0;
     }

@@ -132,6 +132,7 @@ public sealed partial class RaftProtocol
         if (peer.IsReadBlocked)
             return;
         peer.IsReading = true;
+        peer.ReadFrom = peer.NextIndex;
         LogIndex last = LogIndex.Min(_log.FirstInMemory.Previous, _log.LastIndex);
         int maxBytes = Math.Min(_settings.MaxInFlightBytes, 4 * _settings.MaxAppendBytes);
         _entriesWanted.Add(new EntriesWanted(peer.Id, peer.NextIndex, last, maxBytes));
@@ -140,12 +141,14 @@ public sealed partial class RaftProtocol
     private void OnEntriesReadForPeer(ServerId server, LogIndex from, IReadOnlyList<Entry> entries)
     {
         // The peer, its state or our role may have changed while the disk worked.
-        if (_tracker?.Find(server) is not { IsReading: true } peer || peer.NextIndex != from)
+        if (_tracker?.Find(server) is not { IsReading: true } peer || peer.ReadFrom != from)
             return;
 
         peer.IsReading = false;
         peer.IsReadBlocked = entries.Count == 0;
         _isReplicationDue = true;
+        if (peer.NextIndex != from)
+            return; // an acknowledgement has overtaken the read
         for (int next = 0; next < entries.Count;)
         {
             int count = 0;
