@@ -124,6 +124,9 @@ public sealed class NodeStore : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
+    /// <summary>Records and bytes that the database does not have yet. Any thread.</summary>
+    internal (long Records, long Bytes) Lag => _database.Lag;
+
     private DurableStorage GroupOf(string group) =>
         _groups.GetOrAdd(group, static (name, threads) => new DurableStorage(new GroupId(name), threads), _threads);
 

@@ -1,0 +1,227 @@
+using System.Diagnostics;
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+using Raft.Host.Storage;
+using static Raft.Api.Tests.Storage.TestStore;
+
+namespace Raft.Api.Tests.Storage;
+
+/// <summary>Whose directory it is, how often it was started, and what happens when the disk fails.</summary>
+public sealed class NodeStoreTests
+{
+    [Fact]
+    public async Task The_start_count_grows_and_the_storage_id_stays()
+    {
+        var files = new SimulatedFiles();
+        var ids = new HashSet<StorageId>();
+        var nonces = new HashSet<ulong>();
+        long sequence = 0;
+        for (int start = 1; start <= 6; start++)
+        {
+            NodeStore store = Open("/data", Small with { Files = files });
+            Assert.Equal(start, store.StartCount);
+            Assert.True(store.OpeningSequence > sequence);
+            sequence = store.OpeningSequence;
+            ids.Add(store.StorageId);
+            nonces.Add(store.StartNonce);
+            if (start % 2 == 0)
+                files.Restart();                    // killed
+            await store.DisposeAsync();
+        }
+
+        Assert.Single(ids);
+        Assert.Equal(6, nonces.Count);
+    }
+
+    [Fact]
+    public async Task A_directory_in_use_is_refused_and_free_afterwards()
+    {
+        using var temp = new TempDirectory();
+        await using (NodeStore store = Open(temp.Data))
+        {
+            var refused = Assert.Throws<DataDirectoryException>(() => Open(temp.Data));
+            Assert.Contains(temp.Data, refused.Message, StringComparison.Ordinal);
+            Assert.Contains("in use", refused.Message, StringComparison.Ordinal);
+        }
+
+        await using NodeStore again = Open(temp.Data);
+    }
+
+    [SkippableFact]
+    public async Task A_directory_locked_by_another_process_is_refused()
+    {
+        Skip.IfNot(File.Exists("/usr/bin/flock"), "flock(1) is not there");
+        using var temp = new TempDirectory();
+        await Open(temp.Data).DisposeAsync();
+        using Process other = Process.Start(new ProcessStartInfo("/usr/bin/flock", [Path.Combine(temp.Data, "lock"), "sh", "-c", "echo locked; read x"])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        })!;                                        // UseShellExecute is off: a process was started
+        Assert.Equal("locked", await other.StandardOutput.ReadLineAsync());
+
+        Assert.Throws<DataDirectoryException>(() => Open(temp.Data));
+
+        await other.StandardInput.WriteLineAsync();
+        await other.WaitForExitAsync();
+        await Open(temp.Data).DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_directory_of_another_node_is_refused()
+    {
+        var files = new SimulatedFiles();
+        await Open("/data", Small with { Files = files }, "n1").DisposeAsync();
+
+        var refused = Assert.Throws<DataDirectoryException>(() => Open("/data", Small with { Files = files }, "n2"));
+
+        Assert.Contains("'n1'", refused.Message, StringComparison.Ordinal);
+        await Open("/data", Small with { Files = files }, "n1").DisposeAsync();
+    }
+
+    [Fact]
+    public void A_path_that_cannot_be_a_directory_is_refused_with_its_name()
+    {
+        using var temp = new TempDirectory();
+        File.WriteAllText(temp.Data, "");
+
+        var refused = Assert.Throws<DataDirectoryException>(() => Open(temp.Data));
+
+        Assert.Contains(temp.Data, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_directory_that_was_never_finished_is_made_anew()
+    {
+        var files = new SimulatedFiles();
+        for (int calls = 1; calls < 120; calls++)
+        {
+            files.CutAfter(calls);
+            try
+            {
+                await Open("/data", Small with { Files = files }).DisposeAsync();
+            }
+            catch (DataDirectoryException)
+            {
+                // The power went.
+            }
+
+            files.CutAfter(0);
+            files.PowerOn(new Random(calls));
+        }
+
+        await using NodeStore store = Open("/data", Small with { Files = files });
+    }
+
+    [Fact]
+    public async Task Every_acknowledged_request_was_preceded_by_a_sync_of_its_record()
+    {
+        var files = new SimulatedFiles();
+        await using NodeStore store = Open("/data", Small with { Files = files });
+        IRaftStorage group = store.Group(Default);
+        for (int i = 1; i <= 200; i++)
+        {
+            int before = files.SyncsOf("wal-");
+            await group.PersistAsync(Append(Commands(i, i, 1)));
+
+            Assert.True(files.SyncsOf("wal-") > before);
+            Assert.False(files.HasUnsynced("wal-"));
+        }
+    }
+
+    [Fact]
+    public async Task Requests_that_wait_together_share_one_sync()
+    {
+        var files = new SimulatedFiles();
+        await using NodeStore store = Open("/data", Small with { Files = files });
+        files.HoldSyncs();
+        var tasks = new List<Task>();
+        for (int g = 0; g < 20; g++)
+        {
+            IRaftStorage group = store.Group(new GroupId($"g{g}"));
+            for (int i = 1; i <= 10; i++)
+                tasks.Add(group.PersistAsync(Append(Commands(i, i, 1))));
+        }
+
+        int before = files.SyncsOf("wal-");
+        Assert.DoesNotContain(tasks, task => task.IsCompleted);
+        files.ReleaseSyncs();
+        await Task.WhenAll(tasks);
+
+        Assert.InRange(files.SyncsOf("wal-") - before, 1, 4);
+    }
+
+    [Theory]
+    [InlineData("wal-", true)]
+    [InlineData("wal-", false)]
+    [InlineData("copy", true)]
+    [InlineData("copy", false)]
+    [InlineData("raft-", true)]
+    [InlineData("raft-", false)]
+    public async Task After_a_failed_write_or_sync_nothing_is_acknowledged(string file, bool isSync)
+    {
+        var files = new SimulatedFiles();
+        var failures = new List<StorageFailedException>();
+        bool isAcknowledged = false;
+        await using NodeStore store = Open("/data", Small with { Files = files, OnFailure = failure =>
+        {
+            Assert.False(isAcknowledged);
+            failures.Add(failure);
+        } });
+        IRaftStorage group = store.Group(Default);
+        await group.PersistAsync(Append(Commands(1, 1, 1)));
+        bool Fails(string path) => System.IO.Path.GetFileName(path).StartsWith(file, StringComparison.Ordinal);
+        if (isSync)
+            files.FailsSync = Fails;
+        else
+            files.FailsWrite = Fails;
+
+        var error = await Assert.ThrowsAsync<StorageFailedException>(async () =>
+        {
+            for (int i = 2; i < 100_000; i++)
+            {
+                await group.PersistAsync(Append(Commands(i, i, 1, 1000)));
+                isAcknowledged = file == "wal-";
+            }
+        });
+
+        Assert.Contains(file, error.File, StringComparison.Ordinal);
+        Assert.Equal(5, error.Errno);
+        Assert.Single(failures);
+        await Assert.ThrowsAsync<StorageFailedException>(() => store.Failed);
+        await Assert.ThrowsAsync<StorageFailedException>(() => group.PersistAsync(null));
+    }
+
+    [Fact]
+    public async Task Deletion_marks_and_descriptors_survive_and_deleted_entries_are_gone()
+    {
+        var files = new SimulatedFiles();
+        var descriptor = new SnapshotDescriptor("s1", new LogIndex(300), new Term(1), Configuration.Empty, 77, 99);
+        Entry[] entries = Commands(1, 500, 1, 400);
+        for (int opened = 0; opened < 3; opened++)
+        {
+            NodeStore store = Open("/data", Small with { Files = files });
+            var group = (DurableStorage)store.Group(Default);
+            if (opened == 0)
+            {
+                await group.PersistAsync(Append(entries));
+                await group.PersistAsync(new WalBatch { Group = group, Descriptor = descriptor, DeletedThrough = new LogIndex(300) });
+            }
+            else
+            {
+                PersistedState state = await group.LoadAsync(1 << 20, CancellationToken.None);
+                Assert.Equal(descriptor with { Configuration = state.Snapshot!.Configuration }, state.Snapshot);
+                Assert.Equal(new LogIndex(301), state.FirstIndex);
+                Assert.Equal([new TermRun(new LogIndex(301), new Term(1))], state.TermRuns);
+                AssertSame(entries[300..], state.RecentEntries);
+                Assert.Empty(await group.ReadEntriesAsync(new LogIndex(300), new LogIndex(400), 1000, CancellationToken.None));
+                await group.PersistAsync(Append(Commands(500 + opened, 500 + opened, 1)));
+                entries = [.. entries, .. Commands(500 + opened, 500 + opened, 1)];
+            }
+
+            if (opened == 1)
+                files.Restart();
+            await store.DisposeAsync();
+        }
+    }
+}
