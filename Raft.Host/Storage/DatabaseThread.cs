@@ -255,6 +255,9 @@ internal sealed class DatabaseThread
                 }
             }
 
+            if (_taken.Count == 0)
+                return;                             // a load has taken them already
+
             _database.Store.Apply(_taken);
             foreach (WalRecordContent record in _taken)
             {

@@ -57,16 +57,16 @@ internal sealed class Recovery(
         }
 
         var log = new WriteAheadLog(segments, manifest.SegmentBytes, settings.RecordBytes, manifest.Salt);
-        Replay(log, store, stream);
+        Replay(log, store, stream, data.Path);
 
         // 5. Only now is judged what all of it amounts to.
         try
         {
             store.Verify();
         }
-        catch (Exception) when (stream.Failure is not null)
+        catch (Exception error)
         {
-            throw stream.Failure;
+            throw Explain(error, stream, data.Path);
         }
 
         foreach (string name in store.GroupNames)
@@ -80,14 +80,21 @@ internal sealed class Recovery(
         {
             return new ChunkStore(stream, data.Path, manifest.Salt, settings);
         }
-        catch (Exception error) when (error is not (CorruptStorageException or StorageFailedException))
+        catch (Exception error)
         {
-            // LiteDB wraps what the stream told it, or stumbles over what it got.
-            throw stream.Failure ?? Damage.In(data.Path, 0, $"LiteDB cannot open it: {error.Message}");
+            throw Explain(error, stream, data.Path);
         }
     }
 
-    private void Replay(WriteAheadLog log, ChunkStore store, CheckpointStream stream)
+    /// <summary>LiteDB wraps what its stream told it, or stumbles over what it got.</summary>
+    private static Exception Explain(Exception error, CheckpointStream stream, string dataPath) => (stream.Failure ?? error) switch
+    {
+        CorruptStorageException damage => damage,
+        StorageFailedException { Errno: not 0 } failure => failure,
+        var other => Damage.In(dataPath, 0, $"it cannot be opened: {other.Message}"),
+    };
+
+    private void Replay(WriteAheadLog log, ChunkStore store, CheckpointStream stream, string dataPath)
     {
         List<WriteAheadLog.Found> found = log.Recover(store.Position);
         var batch = new List<WalRecordContent>();
@@ -110,9 +117,9 @@ internal sealed class Recovery(
             if (store.LogBytes > 0)
                 store.Checkpoint();
         }
-        catch (Exception) when (stream.Failure is not null)
+        catch (Exception error)
         {
-            throw stream.Failure;
+            throw Explain(error, stream, dataPath);
         }
 
         log.SetCovered(store.Position);
