@@ -9,7 +9,8 @@ namespace Raft.Engine.Protocol;
 /// <param name="ToApply">Committed and durable here; contiguous, each entry once.</param>
 /// <param name="ReadsReady">Read barriers that a read quorum has confirmed (this server is leader).</param>
 /// <param name="ReadsFailed">Read barriers that ended because this server no longer leads.</param>
-/// <param name="EntriesWanted">Older entries that a lagging peer needs and memory does not hold.</param>
+/// <param name="EntriesWanted">Older entries that memory does not hold and a lagging peer needs, or, with this server
+/// itself as the peer, its own state machine after a start.</param>
 /// <param name="ConfigurationInForce">Set when it changed, also back by truncation: it counts from append. PhD 4.1</param>
 /// <param name="RoleChange">Set when role, term or known leader changed.</param>
 public sealed record OutputBatch(
