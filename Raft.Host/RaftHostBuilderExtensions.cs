@@ -18,6 +18,7 @@ public static class RaftHostBuilderExtensions
         builder.WebHost.ConfigureKestrel((context, kestrel) =>
         {
             kestrel.AddServerHeader = false;
+            PeerTransport.ConfigureKestrel(kestrel);
             PeerPort.ConfigureEndpoints(kestrel, context.Configuration, bound);
         });
 
@@ -59,5 +60,8 @@ public static class RaftHostBuilderExtensions
     {
         Ping = TimeSpan.FromMilliseconds(options.FailureDetector.PingMs),
         LivenessTimeout = TimeSpan.FromMilliseconds(options.FailureDetector.TimeoutMs),
+        // The largest command, or the fullest append, must fit into a frame, and a few frames into a queue.
+        MaxFrameBytes = Math.Max(12 << 20, 2 * Math.Max(options.Limits.MaxCommandBytes, options.Limits.MaxAppendBytes)),
+        MaxQueueBytes = Math.Max(16 << 20, 4L * Math.Max(options.Limits.MaxCommandBytes, options.Limits.MaxAppendBytes)),
     };
 }
