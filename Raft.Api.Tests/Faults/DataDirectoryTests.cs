@@ -50,7 +50,7 @@ public sealed class DataDirectoryTests(ITestOutputHelper output)
         await one[2].StopAsync();
         one[2].Settings["Raft__DataDirectory"] = other[2].DataDirectory;
         one[2].Start();
-        await FindAsync("cluster", one);
+        await WaitUntilRefusedAsync(one, by: one[0], "cluster", "n3 in ");
 
         await one[0].AppendAsync("two");
         Assert.Equal(["one", "two"], await Journal.ReadAllAsync(one[0]));
@@ -107,8 +107,8 @@ public sealed class DataDirectoryTests(ITestOutputHelper output)
 
         await using NodeProcess twin = Twin(cluster[2], copy);
         twin.Start();
-        await twin.WaitUntilNotReadyBecauseAsync("");
-        await FindAsync("same start count", cluster, twin);
+        await WaitUntilRefusedAsync(cluster, by: cluster[0], "twin", "one directory is a copy");
+        await twin.WaitForOutputAsync("one directory is a copy");
         await cluster[1].AppendAsync("two");
         await cluster[2].WaitUntilReadyAsync();
         await cluster.WaitUntilEqualAsync();
@@ -132,16 +132,17 @@ public sealed class DataDirectoryTests(ITestOutputHelper output)
 
         cluster[2].Settings["Raft__DataDirectory"] = copy;
         cluster[2].Start();
-        await FindAsync("start count", cluster);
+        await WaitUntilRefusedAsync(cluster, by: cluster[0], "start", "old copy of its disk");
         await cluster[0].AppendAsync("after");
     }
 
-    /// <summary>Waits until one of the nodes, whoever refuses or was refused, says so in its log.</summary>
-    private static Task FindAsync(string text, ClusterProcesses cluster, params NodeProcess[] more) => Wait.UntilAsync(
-        () => cluster.Nodes.Concat(more).Any(node => node.Output.Contains("refused", StringComparison.OrdinalIgnoreCase)
-            && node.Output.Contains(text, StringComparison.OrdinalIgnoreCase)),
-        $"a node to refuse because of '{text}'",
-        () => cluster.Tail() + string.Concat(more.Select(node => node.Tail())));
+    /// <summary>Waits until a member says in its log, and in its metrics, that it has refused a peer, and why.</summary>
+    private static Task WaitUntilRefusedAsync(ClusterProcesses cluster, NodeProcess by, string reason, string text) => Wait.UntilAsync(
+        async () => by.Output.Contains("is refused", StringComparison.Ordinal) && by.Output.Contains(text, StringComparison.Ordinal)
+            && (await (await by.GetAsync("/metrics")).TextAsync()).Split('\n').Any(line =>
+                line.StartsWith("raft_peer_refused", StringComparison.Ordinal) && line.Contains(reason, StringComparison.OrdinalIgnoreCase)),
+        $"{by.Id} to refuse a peer: '{text}'",
+        cluster.Tail);
 
     private static async Task AssertRefusedAsync(NodeProcess node, string text)
     {

@@ -55,7 +55,7 @@ public sealed class PeerPortTests(ITestOutputHelper output)
             DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
             Timeout = TimeSpan.FromSeconds(30),
         };
-        foreach (string path in new[] { "/", "/raft", "/raft/control", "/raft/bulk", "/raft/stream", "/raft/hello", "/peers/v1/control", "/peer" })
+        foreach (string path in new[] { "/", "/peer/v1/control", "/peer/v1/bulk", "/peer/v1/formation", "/peer/v1/nothing" })
         {
             foreach (byte[] body in new byte[][] { [], [1, 2, 3], [0xff, 0xff, 0xff, 0x7f, 9, 9, 9], new byte[100_000] })
             {
