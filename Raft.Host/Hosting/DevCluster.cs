@@ -52,6 +52,7 @@ internal sealed class DevCluster : IDisposable
 
     private async Task<int> RunAsync()
     {
+        Directory.CreateDirectory(_dataRoot);
         foreach (DevNode node in _nodes)
             node.Start();
 

@@ -28,14 +28,16 @@ internal static class PeerPort
     /// <summary>Routes of the peer endpoint go into this group.</summary>
     public static RouteGroupBuilder MapPeerRoutes(this IEndpointRouteBuilder routes) => routes.MapGroup("").WithMetadata(Route);
 
-    /// <summary>After routing: a route that belongs to the other endpoint does not exist here.</summary>
+    /// <summary>Right after routing: a route that belongs to the other endpoint does not exist here.</summary>
     public static IApplicationBuilder UsePeerPort(this IApplicationBuilder app) => app.Use((context, next) =>
     {
-        bool isPeerRoute = context.GetEndpoint()?.Metadata.GetMetadata<PeerRoute>() is not null;
+        Endpoint? endpoint = context.GetEndpoint();
+        bool isPeerRoute = endpoint?.Metadata.GetMetadata<PeerRoute>() is not null;
         if (context.Features.Get<PeerConnection>() is not null)
         {
-            if (isPeerRoute)
-                return next(context);
+            // At once: what comes after in the pipeline is made for clients.
+            if (isPeerRoute && endpoint?.RequestDelegate is { } serve)
+                return serve(context);
 
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;

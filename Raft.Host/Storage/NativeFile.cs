@@ -112,7 +112,15 @@ internal sealed class NativeFiles : IStorageFiles
     public IReadOnlyList<string> List(string directory) =>
         [.. Directory.EnumerateFileSystemEntries(directory).Select(path => System.IO.Path.GetFileName(path))];
 
-    public void CreateDirectory(string path) => NativeFile.Checked(Native.MakeDirectory(path, Convert.ToInt32("750", 8)), "mkdir", path, 0);
+    public void CreateDirectory(string path)
+    {
+        int made = Native.MakeDirectory(path, Convert.ToInt32("750", 8));
+        int error = Marshal.GetLastPInvokeError();
+        if (made != 0 && Directory.Exists(path))
+            return;                                 // another node made the parent of both meanwhile
+        Marshal.SetLastPInvokeError(error);
+        NativeFile.Checked(made, "mkdir", path, 0);
+    }
 
     public void DeleteDirectory(string path)
     {
