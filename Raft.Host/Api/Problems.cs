@@ -1,0 +1,102 @@
+using Raft.Engine.Errors;
+using Raft.Host.StateMachine;
+
+namespace Raft.Host.Api;
+
+/// <summary>Every problem that this service answers with, and the only place that tells "no" from "maybe"; in doubt it is a maybe.</summary>
+/// <remarks>4xx: it did not happen and never will by this attempt. 503 and 429: it was not submitted, come again. 504 and 500: unknown.</remarks>
+public static class Problems
+{
+    private const string RetryWithKey = "Retry with the same Idempotency-Key to learn the outcome; without one, read before you write again.";
+    private const string RetrySafely = "Nothing was written: it is safe to try again, here or at another node.";
+
+    /// <summary>What a failed call on a server means to the client.</summary>
+    public static Problem From(RaftException error) => error switch
+    {
+        CommandTooBigException e => TooLarge(e.Limit) with { Detail = $"The command has {e.Size} bytes with its header; the limit is {e.Limit} (Raft:Limits:MaxCommandBytes)." },
+        DroppedEntryException => Unavailable("dropped", "The write was overtaken", error.Message),
+        NotLeaderException => Unavailable("no-leader", "No leader", error.Message),
+        RaftTimeoutException { Outcome: WriteOutcome.NotSubmitted } => Unavailable("no-quorum", "Not served in time", error.Message),
+        NotMemberException => Unavailable("not-a-member", "This node is no member of the group", error.Message),
+        DestinationNotAliveException => Unavailable("no-leader", "The leader cannot be reached", error.Message),
+        StoppedException { Outcome: WriteOutcome.NotSubmitted } => Unavailable("stopping", "The server has stopped", error.Message),
+        ConfigurationChangeInProgressException => new Problem(409, "change-in-progress", "Another change is under way", error.Message),
+        InvalidConfigurationException => new Problem(400, "invalid-configuration", "The configuration is not allowed", error.Message),
+        NoOtherVoterException => new Problem(409, "no-other-voter", "There is no other voter", error.Message),
+        CommitStatusUnknownException or RaftTimeoutException or TransportException or StoppedException =>
+            new Problem(504, "outcome-unknown", "It may or may not have happened", error.Message, Problem.Unknown) { Remedy = RetryWithKey },
+        _ => Unexpected(error.Message),
+    };
+
+    /// <summary>A result of the state machine that is no success; null when it is one.</summary>
+    public static Problem? From(StoreResult result) => result switch
+    {
+        PreconditionFailed { CurrentRevision: 0 } => PreconditionFailed(0),
+        PreconditionFailed e => PreconditionFailed(e.CurrentRevision),
+        KeyReused => new Problem(422, "key-reused", "The idempotency key belongs to another request",
+            "This Idempotency-Key was used with another method, resource, precondition, content type or body. Nothing was written.")
+        { Remedy = "Use a new key for a new request." },
+        KeyTooOld e => new Problem(409, "key-too-old", "The idempotency key is too old",
+            $"The key carries a time (UUIDv7) older than the {e.WindowSeconds} s for which keys are kept, so whether it was executed before is not known. This attempt wrote nothing.")
+        { Remedy = "Read whether the first attempt happened, then write with a new key if it did not." },
+        TableFull e => new Problem(429, "too-many-keys", "Too many young idempotency keys",
+            $"All {e.MaxKeys} idempotency keys (Raft:Idempotency:MaxKeys) are younger than the time they are kept. Nothing was written.")
+        { RetryAfter = (int)Math.Clamp((e.RetryAfterMs + 999) / 1000, 1, 3600), Remedy = "Come back later, or raise Raft:Idempotency:MaxKeys." },
+        Malformed e => Unexpected($"The state machine refused the command: {e.Reason}"),
+        _ => null,
+    };
+
+    public static Problem PreconditionFailed(long currentRevision) =>
+        new(412, "precondition-failed", "The precondition does not hold",
+            currentRevision == 0 ? "The key is not there." : $"The key is at revision {currentRevision}.")
+        { Number = ("currentRevision", currentRevision), Remedy = "Read the key and decide again." };
+
+    public static Problem TooLarge(long limit) =>
+        new(413, "too-large", "The body is too large", $"The body has more than {limit} bytes (Raft:Limits:MaxCommandBytes).")
+        { Number = ("limit", limit), EndsConnection = true };
+
+    public static Problem BadRequest(string name, string detail) => new(400, name, "The request makes no sense", detail);
+
+    public static Problem InFlight { get; } =
+        new(409, "in-flight", "A request with this idempotency key is under way",
+            "This node is serving a request with the same Idempotency-Key. This attempt wrote nothing.") { RetryAfter = 1, Remedy = "Wait for the other, or repeat later." };
+
+    public static Problem UnsupportedType(string detail) => new(415, "unsupported-type", "The content type is not supported", detail);
+
+    public static Problem NoGroup(string group) =>
+        new(404, "no-such-group", "There is no such group", $"This node runs no group '{group}'.") { Remedy = "GET /v1/groups lists them." };
+
+    public static Problem NotRunning(string phase, string reason) =>
+        Unavailable("not-running", "The node does not take part yet", $"The node is in phase {phase}: {reason}");
+
+    public static Problem NotReady(IReadOnlyList<string> reasons) =>
+        new(503, "not-ready", "The node is not ready", string.Join(' ', reasons)) { RetryAfter = 1, Reasons = reasons };
+
+    public static Problem NoSuchKey { get; } = new(404, "no-such-key", "The key is not there", "There is no value under this key.");
+
+    public static Problem EntryNotYet(long index, long lastIndex) =>
+        new(404, "entry-not-yet", "The entry is not there yet", $"The journal ends at index {lastIndex}; there is no entry {index} (entry-not-yet).") { Number = ("lastIndex", lastIndex) };
+
+    public static Problem EntryCompacted(long index, long firstIndex) =>
+        new(410, "entry-compacted", "The entry is no longer kept", $"The journal begins at index {firstIndex}; entry {index} is no longer kept (entry-compacted).")
+        { Number = ("firstIndex", firstIndex), Remedy = $"Go on from {firstIndex}." };
+
+    public static Problem Unexpected(string detail) =>
+        new(500, "internal", "Something went wrong here", detail, Problem.Unknown) { Remedy = RetryWithKey };
+
+    /// <summary>Of a status code that the framework has set by itself.</summary>
+    public static Problem OfStatus(int status, string detail) => status switch
+    {
+        404 => new Problem(404, "no-such-route", "There is no such route", detail) { Remedy = "/swagger lists all routes." },
+        405 => new Problem(405, "method-not-allowed", "The route does not have this method", detail) { Remedy = "The header Allow names those it has." },
+        408 => new Problem(408, "request-timeout", "The request took too long to arrive", detail, Problem.Unknown) { Remedy = RetryWithKey },
+        413 => new Problem(413, "too-large", "The body is too large", detail) { EndsConnection = true },
+        415 => UnsupportedType(detail),
+        < 500 => new Problem(status, "bad-request", "The request makes no sense", detail),
+        503 => Unavailable("unavailable", "Not available", detail),
+        _ => Unexpected(detail) with { Status = status },
+    };
+
+    private static Problem Unavailable(string name, string title, string detail) =>
+        new(503, name, title, detail) { RetryAfter = 1, Remedy = RetrySafely };
+}

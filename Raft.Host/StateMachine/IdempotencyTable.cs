@@ -1,0 +1,74 @@
+using System.Buffers.Text;
+
+namespace Raft.Host.StateMachine;
+
+/// <summary>A settled request: the key's hash of the request, and the first outcome.</summary>
+public sealed record SettledKey(byte[] Scope, byte[] Sha256, StoreResult Outcome, long TimeMs);
+
+/// <summary>Keys that were executed, with their outcome. Decides by nothing but the command and the leader's time stamps. Not thread-safe.</summary>
+/// <remarks>A key is kept while it is younger than the window, and beyond that while there is room. So within the window a
+/// repetition is always recognised, and a table full of young keys refuses new ones instead of forgetting one.</remarks>
+internal sealed class IdempotencyTable
+{
+    private readonly Dictionary<byte[], SettledKey> _keys = new(ByteKeys.Comparer);
+    private readonly Dictionary<byte[], SettledKey>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
+    private readonly Queue<SettledKey> _byAge = new();      // time stamps never fall: the oldest is first
+
+    public IdempotencyTable() => _lookup = _keys.GetAlternateLookup<ReadOnlySpan<byte>>();
+
+    public int Count => _keys.Count;
+
+    public UInt128 HashSum { get; private set; }
+
+    public SettledKey? Find(ReadOnlySpan<byte> scope) => _lookup.TryGetValue(scope, out SettledKey? found) ? found : null;
+
+    /// <summary>Null when the command may be executed (and must then be <see cref="Settle">settled</see>); otherwise its result.</summary>
+    public StoreResult? Admit(in StoreCommand command, long timeMs)
+    {
+        if (Find(command.IdempotencyScope) is { } settled)
+            return command.Sha256.SequenceEqual(settled.Sha256) ? new Replayed(settled.Outcome) : KeyReused.Instance;
+
+        long windowMs = command.MinAgeSeconds * 1000L;
+        if (TimeOf(command.IdempotencyKey) is { } keyTime && keyTime < timeMs - windowMs)
+            return new KeyTooOld(command.MinAgeSeconds);
+
+        while (_keys.Count >= command.MaxKeys && _byAge.TryPeek(out SettledKey? oldest) && timeMs - oldest.TimeMs >= windowMs)
+        {
+            _byAge.Dequeue();
+            _keys.Remove(oldest.Scope);
+            HashSum -= StateHash.OfOutcome(oldest.Scope, oldest.Sha256, oldest.Outcome, oldest.TimeMs);
+        }
+
+        return _keys.Count < command.MaxKeys ? null
+            : new TableFull(command.MaxKeys, _byAge.TryPeek(out SettledKey? first) ? windowMs - (timeMs - first.TimeMs) : windowMs);
+    }
+
+    public void Settle(in StoreCommand command, StoreResult outcome, long timeMs)
+    {
+        var settled = new SettledKey(command.IdempotencyScope.ToArray(), command.Sha256.ToArray(), outcome, timeMs);
+        _keys.Add(settled.Scope, settled);
+        _byAge.Enqueue(settled);
+        HashSum += StateHash.OfOutcome(settled.Scope, settled.Sha256, outcome, timeMs);
+    }
+
+    internal UInt128 RecomputeHashSum()
+    {
+        UInt128 sum = 0;
+        foreach (SettledKey key in _byAge)
+            sum += StateHash.OfOutcome(key.Scope, key.Sha256, key.Outcome, key.TimeMs);
+        return sum;
+    }
+
+    /// <summary>When a UUID of version 7 was made, in milliseconds since 1970; null for every other key. RFC 9562, 5.7</summary>
+    internal static long? TimeOf(ReadOnlySpan<byte> key)
+    {
+        if (key.Length != 36 || key[14] != (byte)'7' || !Utf8Parser.TryParse(key, out Guid _, out int consumed, 'D') || consumed != 36)
+            return null;
+        if (key[19] is not ((byte)'8' or (byte)'9' or (byte)'a' or (byte)'b' or (byte)'A' or (byte)'B'))
+            return null;
+
+        return Utf8Parser.TryParse(key[..8], out ulong high, out _, 'x') && Utf8Parser.TryParse(key[9..13], out ulong low, out _, 'x')
+            ? (long)((high << 16) | low)
+            : null;
+    }
+}
