@@ -1,4 +1,5 @@
 using OpenTelemetry.Metrics;
+using Raft.Host.Api;
 using Raft.Host.Hosting;
 using Raft.Host.Monitoring;
 using Raft.Host.Peers;
@@ -34,6 +35,8 @@ public static class RaftHostBuilderExtensions
         services.AddSingleton(PeerSettingsOf(settings.Raft));
         services.AddSingleton<PeerTransport>();
         services.AddRaftMonitoring();
+        services.AddRaftApi();
+        services.AddRaftSwagger();
         services.AddHostedService<RaftHostedService>();
         return builder;
     }
@@ -48,11 +51,13 @@ public static class RaftHostBuilderExtensions
         app.UsePeerPort();
         WriteOutcomes outcomes = app.Services.GetRequiredService<WriteOutcomes>();
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/v1"), api => api.Use(next => context => outcomes.CountAsync(context, next)));
+        app.UseWhen(context => !PeerPort.IsPeer(context), api => api.UseRaftSwagger().UseRaftApi());
 
         RouteGroupBuilder peerRoutes = app.MapPeerRoutes();
         app.Services.GetRequiredService<PeerTransport>().Map(peerRoutes);
         peerRoutes.MapFormation();
         app.MapRaftMetrics();
+        app.MapRaftApi();
         return app;
     }
 

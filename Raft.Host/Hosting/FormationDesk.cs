@@ -35,6 +35,16 @@ public sealed class FormationDesk
 
     public string MembersHash => _membersHash;
 
+    /// <summary>The cluster that this node is in; null while it is in none.</summary>
+    public ClusterUid? Uid
+    {
+        get
+        {
+            lock (_gate)
+                return _uid;
+        }
+    }
+
     /// <summary>The node is new: its directory never was in a cluster.</summary>
     public void BecomeNew(StorageId storage)
     {

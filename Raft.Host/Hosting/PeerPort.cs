@@ -48,6 +48,9 @@ internal static class PeerPort
         return next(context);
     });
 
+    /// <summary>Whether the request came in on the peer endpoint.</summary>
+    public static bool IsPeer(HttpContext context) => context.Features.Get<PeerConnection>() is not null;
+
     private sealed class PeerRoute;
 
     private sealed class PeerConnection
