@@ -1,0 +1,52 @@
+using System.Text.Json;
+using Raft.Engine.Errors;
+using Raft.Engine.Protocol;
+using Raft.Host.Api;
+using Raft.Host.StateMachine;
+
+namespace Raft.Api.Tests.Rest.Unit;
+
+public sealed class ProblemTests
+{
+    public static TheoryData<RaftException, int, string> Errors => new()
+    {
+        { new NotLeaderException(null), 503, "notSubmitted" },
+        { new NotMemberException("x"), 503, "notSubmitted" },
+        { new DroppedEntryException(new EntryId(new LogIndex(1), new Term(1))), 503, "notSubmitted" },
+        { new CommitStatusUnknownException("x"), 504, "unknown" },
+        { new StoppedException("x", WriteOutcome.NotSubmitted), 503, "notSubmitted" },
+        { new StoppedException("x", WriteOutcome.Unknown), 504, "unknown" },
+        { new CommandTooBigException(2, 1), 413, "notSubmitted" },
+        { new TransportException("x"), 504, "unknown" },
+        { new RaftTimeoutException("x"), 503, "notSubmitted" },
+        { new RaftTimeoutException("x", WriteOutcome.Unknown), 504, "unknown" },
+        { new DestinationNotAliveException(default), 503, "notSubmitted" },
+        { new ConfigurationChangeInProgressException("x"), 409, "notSubmitted" },
+        { new InvalidConfigurationException("x"), 400, "notSubmitted" },
+        { new NoOtherVoterException(), 409, "notSubmitted" },
+        { new WrongShardException(), 500, "unknown" },
+        { new CorruptStorageException("f", 1, "d", "r"), 500, "unknown" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Errors))]
+    public void Every_error_says_what_became_of_the_write(RaftException error, int status, string outcome)
+    {
+        Problem problem = Problems.From(error);
+        Assert.Equal((status, outcome), (problem.Status, problem.Outcome));
+        Assert.Equal(status == 503, problem.RetryAfter is not null);
+        JsonElement json = JsonElement.Parse(problem.ToBytes(isWrite: true));
+        Assert.Equal(outcome, json.GetProperty("outcome").GetString());
+        Assert.False(JsonElement.Parse(problem.ToBytes(isWrite: false)).TryGetProperty("outcome", out _));
+    }
+
+    [Fact]
+    public void Results_that_are_no_success_have_their_status()
+    {
+        Assert.Equal(412, Problems.From(new PreconditionFailed(5, 6, new Term(1)))!.Status);
+        Assert.Equal(422, Problems.From(KeyReused.Instance)!.Status);
+        Assert.Equal(409, Problems.From(new KeyTooOld(600))!.Status);
+        Assert.Equal((429, 2), (Problems.From(new TableFull(1, 1500))!.Status, Problems.From(new TableFull(1, 1500))!.RetryAfter!.Value));
+        Assert.Null(Problems.From(new Put(1, true, new Term(1))));
+    }
+}
