@@ -61,6 +61,12 @@ internal sealed class ServerMetrics
     {
         _group = new KeyValuePair<string, object?>("group", group.Value);
         _time = time;
+
+        // A series that is not there cannot be alerted on: what is rare begins at 0.
+        foreach (Counter<long> counter in (Counter<long>[])[MessagesMisdirected, LeaderChanges, EntriesApplied, WritesDropped, WritesUnknown, AdmissionWaits, Batches, Truncations, Reads])
+            counter.Add(0, _group);
+        foreach (string kind in (string[])["vote", "pre_vote"])
+            ElectionsStarted.Add(0, _group, new KeyValuePair<string, object?>("kind", kind));
     }
 
     public void OnAppended(long waitsSince)

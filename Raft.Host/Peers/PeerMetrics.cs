@@ -37,6 +37,14 @@ internal sealed class PeerMetrics : IDisposable
                 HistogramBucketBoundaries = [.. Enumerable.Range(0, 16).Select(n => 0.00005 * (1 << n))],
             });
         _meter.CreateObservableGauge("raft.peer.queue", queueBytes, "By", "Bytes that wait for a peer.");
+
+        // A series that is not there cannot be alerted on: what is rare begins at 0.
+        foreach (Refusal reason in Enum.GetValues<Refusal>())
+            _refused.Add(0, new KeyValuePair<string, object?>("reason", LabelOf(reason)));
+        foreach (BadFrame reason in Enum.GetValues<BadFrame>())
+            _badFrames.Add(0, new KeyValuePair<string, object?>("reason", LabelOf(reason)));
+        foreach (string reason in (string[])["unknown-group", "stopped", "reply", "full", "down"])
+            _dropped.Add(0, new KeyValuePair<string, object?>("reason", reason));
     }
 
     public void Sent(in TagList stream, int frames, int bytes)
