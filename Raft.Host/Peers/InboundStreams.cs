@@ -10,7 +10,17 @@ internal sealed class InboundStream(NodeIdentity caller, StreamKind stream, Canc
     public StreamKind Stream => stream;
 
     /// <summary>Ends it from outside.</summary>
-    public void Abort() => abort.Cancel();
+    public void Abort()
+    {
+        try
+        {
+            abort.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended by itself at this very moment.
+        }
+    }
 }
 
 /// <summary>The streams that peers have opened to us: at most one of a kind from each server. Thread-safe.</summary>
