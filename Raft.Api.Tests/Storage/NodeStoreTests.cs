@@ -163,11 +163,15 @@ public sealed class NodeStoreTests
         var files = new SimulatedFiles();
         var failures = new List<StorageFailedException>();
         bool isAcknowledged = false;
-        await using NodeStore store = Open("/data", Small with { Files = files, OnFailure = failure =>
+        await using NodeStore store = Open("/data", Small with
+        {
+            Files = files,
+            OnFailure = failure =>
         {
             Assert.False(isAcknowledged);
             failures.Add(failure);
-        } });
+        }
+        });
         IRaftStorage group = store.Group(Default);
         await group.PersistAsync(Append(Commands(1, 1, 1)));
         bool Fails(string path) => System.IO.Path.GetFileName(path).StartsWith(file, StringComparison.Ordinal);

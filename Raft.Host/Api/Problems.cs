@@ -59,7 +59,8 @@ public static class Problems
 
     public static Problem InFlight { get; } =
         new(409, "in-flight", "A request with this idempotency key is under way",
-            "This node is serving a request with the same Idempotency-Key. This attempt wrote nothing.") { RetryAfter = 1, Remedy = "Wait for the other, or repeat later." };
+            "This node is serving a request with the same Idempotency-Key. This attempt wrote nothing.")
+        { RetryAfter = 1, Remedy = "Wait for the other, or repeat later." };
 
     public static Problem UnsupportedType(string detail) => new(415, "unsupported-type", "The content type is not supported", detail);
 

@@ -235,7 +235,12 @@ internal static class WalRecord
         LogIndex? mark = fields.HasFlag(Fields.DeletionMark) ? new LogIndex(reader.Int64()) : null;
         return new WalBatch
         {
-            Group = group, TermAndVote = termAndVote, TruncateFrom = truncateFrom, Entries = entries, Descriptor = descriptor, DeletedThrough = mark,
+            Group = group,
+            TermAndVote = termAndVote,
+            TruncateFrom = truncateFrom,
+            Entries = entries,
+            Descriptor = descriptor,
+            DeletedThrough = mark,
         };
     }
 }
