@@ -57,6 +57,7 @@ internal static class Routes
     {
         Map(routes, GetHead, "/livez", HealthEndpoints.LiveAsync, new OperationInfo("getLive", "The process answers; never depends on a quorum.", "health", [200], ["verbose"], Answer: "text/plain"));
         Map(routes, GetHead, "/readyz", health.ReadyAsync, new OperationInfo("getReady", "This node can take writes; if not, why not.", "health", [200], ["verbose"], Answer: "text/plain"));
+        Map(routes, GetHead, "/problems", ProblemsPage.GetAsync, new OperationInfo("getProblems", "What the type of each problem means.", "health", [200], Answer: "text/plain"));
         Map(routes, GetHead, "/healthz", health.ReadyAsync, new OperationInfo("getHealth", "The same as readyz.", "health", [200], ["verbose"], Answer: "text/plain"));
     }
 
