@@ -1,0 +1,172 @@
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+
+namespace Raft.Engine.Tests.Scenarios;
+
+/// <summary>What one server's disk holds: it survives crashes, and loses what was not synced. One group.</summary>
+internal sealed class SimulatedDisk
+{
+    private readonly Action<TimeSpan, Action> _schedule;
+    private readonly List<Entry> _entries = [];
+    private TermAndVote _termAndVote;
+    private SimulatedStorage? _current;
+    private bool _isHeld;
+
+    /// <param name="schedule">Runs work later; inline for tests without a world.</param>
+    public SimulatedDisk(Action<TimeSpan, Action> schedule) => _schedule = schedule;
+
+    /// <summary>How long one sync takes.</summary>
+    public Func<TimeSpan> SyncTime { get; set; } = () => TimeSpan.Zero;
+
+    public bool IsFailing { get; private set; }
+    public int SyncCount { get; private set; }
+    public TermAndVote TermAndVote => _termAndVote;
+    public IReadOnlyList<Entry> Entries => _entries;
+    public LogIndex LastIndex => new(_entries.Count);
+
+    /// <summary>Called after each sync, with what it made durable.</summary>
+    public event Action<PersistRequest>? Synced;
+
+    /// <summary>Opens the disk: the storage that was open before is gone, and what it had not synced with it.</summary>
+    public SimulatedStorage Open()
+    {
+        _current = new SimulatedStorage(this);
+        return _current;
+    }
+
+    public void Crash() => _current = null;
+
+    /// <summary>Syncs take for ever from now on.</summary>
+    public void Hold() => _isHeld = true;
+
+    public void Release()
+    {
+        _isHeld = false;
+        _current?.StartSync();
+    }
+
+    public void Fail()
+    {
+        IsFailing = true;
+        _current?.FailAll();
+    }
+
+    /// <summary>What is stored without any server's doing.</summary>
+    public void Store(PersistRequest request)
+    {
+        if (request.TermAndVote is { } termAndVote)
+            _termAndVote = termAndVote;
+        if (request.TruncateFrom is { } from && from <= LastIndex)
+            _entries.RemoveRange((int)from.Value - 1, _entries.Count - (int)from.Value + 1);
+        foreach (Entry entry in request.Entries)
+        {
+            if (entry.Index != LastIndex.Next)
+                throw new InvalidOperationException($"Entry {entry} does not follow {LastIndex}.");
+            _entries.Add(entry);
+        }
+    }
+
+    internal sealed class SimulatedStorage(SimulatedDisk disk) : IRaftStorage
+    {
+        private readonly Lock _gate = new();
+        private List<(PersistRequest? Request, TaskCompletionSource Done)> _queued = [];
+        private List<(PersistRequest? Request, TaskCompletionSource Done)> _syncing = [];
+        private bool _isSyncing;
+
+        public ValueTask<PersistedState> LoadAsync(long cacheBytes, CancellationToken cancellation)
+        {
+            List<TermRun> runs = [];
+            foreach (Entry entry in disk._entries)
+            {
+                if (runs.Count == 0 || runs[^1].Term != entry.Term)
+                    runs.Add(new TermRun(entry.Index, entry.Term));
+            }
+
+            long bytes = 0;
+            int first = disk._entries.Count;
+            while (first > 0 && (bytes += disk._entries[first - 1].CostBytes) <= cacheBytes)
+                first--;
+            return new(new PersistedState(
+                disk._termAndVote, null, new LogIndex(1), disk.LastIndex, runs,
+                [.. disk._entries.Skip(first)],
+                [.. disk._entries.Where(entry => entry.Kind == EntryKind.Configuration)]));
+        }
+
+        public Task PersistAsync(PersistRequest? request)
+        {
+            var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (disk.IsFailing)
+                done.SetException(new IOException("The disk has failed."));
+            else
+                _queued.Add((request, done));
+            StartSync();
+            return done.Task;
+        }
+
+        public ValueTask<IReadOnlyList<Entry>> ReadEntriesAsync(LogIndex from, LogIndex to, int maxBytes, CancellationToken cancellation)
+        {
+            List<Entry> read = [];
+            long bytes = 0;
+            for (long i = from.Value; i <= Math.Min(to.Value, disk._entries.Count) && bytes < maxBytes; i++)
+            {
+                read.Add(disk._entries[(int)i - 1]);
+                bytes += read[^1].CostBytes;
+            }
+
+            return new(read);
+        }
+
+        /// <summary>Group commit: one sync for all that is queued.</summary>
+        internal void StartSync()
+        {
+            lock (_gate)
+            {
+                if (_isSyncing || disk._isHeld || _queued.Count == 0 || disk._current != this)
+                    return;
+
+                _isSyncing = true;
+                (_queued, _syncing) = (_syncing, _queued);
+            }
+
+            disk._schedule(disk.SyncTime(), FinishSync);
+        }
+
+        private void FinishSync()
+        {
+            if (disk._current != this || disk.IsFailing)
+                return;
+            if (disk._isHeld)
+            {
+                _queued.InsertRange(0, _syncing);
+                _syncing.Clear();
+                _isSyncing = false;
+                return;
+            }
+
+            disk.SyncCount++;
+            List<(PersistRequest? Request, TaskCompletionSource Done)> synced = [.. _syncing];
+            _syncing.Clear();
+            _isSyncing = false;
+            foreach ((PersistRequest? request, TaskCompletionSource done) in synced)
+            {
+                if (request is not null)
+                {
+                    disk.Store(request);
+                    disk.Synced?.Invoke(request);
+                }
+
+                done.SetResult();
+            }
+
+            StartSync();
+        }
+
+        internal void FailAll()
+        {
+            foreach ((PersistRequest? _, TaskCompletionSource done) in _syncing.Concat(_queued))
+                done.TrySetException(new IOException("The disk has failed."));
+            _syncing.Clear();
+            _queued.Clear();
+        }
+    }
+}
