@@ -43,8 +43,10 @@ internal sealed class Cluster
                 member.Disk.Store(new PersistRequest(
                     new TermAndVote(new Term(1), null), null,
                     [new Entry(new LogIndex(1), new Term(1), EntryKind.Configuration, 0, cluster.Configuration.Encode())]));
-                if (isStarted)
-                    await member.StartAsync();
+                if (!isStarted)
+                    continue;
+                await world.PassAsync(TimeSpan.FromMilliseconds(50 * world.Random.NextDouble()));    // ticks out of step
+                await member.StartAsync();
             }
 
             await scenario(cluster);

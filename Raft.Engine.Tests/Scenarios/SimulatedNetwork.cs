@@ -37,6 +37,9 @@ internal sealed class SimulatedNetwork
     /// <summary>False loses the call's reply: it arrived, and nobody will know.</summary>
     public Func<LeaderCall, bool>? ReplyFilter { get; set; }
 
+    /// <summary>How much longer a call's reply takes.</summary>
+    public Func<LeaderCall, TimeSpan>? ReplyDelay { get; set; }
+
     public Endpoint Connect(ServerId server, long start)
     {
         var endpoint = new Endpoint(this, server, start);
@@ -73,6 +76,13 @@ internal sealed class SimulatedNetwork
     {
         if (from != to)
             _cuts.Add((from, to));
+    }
+
+    /// <summary>Takes back what was cut between these two.</summary>
+    public void Join(ServerId a, ServerId b)
+    {
+        _cuts.Remove((a, b));
+        _cuts.Remove((b, a));
     }
 
     public void Heal() => _cuts.Clear();
@@ -166,7 +176,8 @@ internal sealed class SimulatedNetwork
             LeaderReply value = await answer;
             if (network.ReplyFilter?.Invoke(call) == false)
                 return;
-            network._world.Schedule(network.DelayInOrder(target.Server, Server), () =>
+            TimeSpan extra = network.ReplyDelay?.Invoke(call) ?? TimeSpan.Zero;
+            network._world.Schedule(network.Delay() + extra, () =>
             {
                 if (!target.IsGone && !IsGone && network.IsOpen(target.Server, Server))
                     reply.TrySetResult(value);

@@ -46,8 +46,7 @@ public sealed partial class RaftServer
         if (batch.ConfigurationInForce is { } configuration)
             OnConfiguration(configuration);
 
-        if (!_isHandingOver)
-            Send(batch.SendAtOnce);                 // on the wire while our disk still writes. PhD 10.2.1
+        Send(batch.SendAtOnce);                     // on the wire while our disk still writes. PhD 10.2.1
         Persist(batch);
         if (batch.Persist?.TruncateFrom is { } truncatedFrom)
             _admission.TruncatedFrom(truncatedFrom);
@@ -115,7 +114,7 @@ public sealed partial class RaftServer
             return;
 
         _protocol.OnDurable(lastNumber);            // first: a candidate leads only by its durable vote
-        _isHandingOver = false;
+        _isDiskStallKnown = false;
         for (; finished > 0; finished--)
             Send(_persisting.Dequeue().Batch.SendWhenDurable);
         _metrics.OnDurable(_protocol.DurableIndex);
@@ -156,7 +155,6 @@ public sealed partial class RaftServer
     {
         RoleChange before = _lastRole;
         _lastRole = change;
-        _isHandingOver &= change.Role == Role.Leader && change.Term == before.Term;
         Announce();
         _metrics.OnRoleChange(before, change);
         if (change.Role == Role.Leader && (before.Role != Role.Leader || before.Term != change.Term))
@@ -182,20 +180,21 @@ public sealed partial class RaftServer
             _logger.SteppedDown(GroupId, change.Term);
     }
 
-    /// <summary>A leader whose disk hangs gives up leadership: its frames deny it and it sends nothing as a leader, so the
-    /// others elect another at once, and that one's higher term ends ours. Rule 2.</summary>
+    /// <summary>A leader whose disk hangs has a live shard and live followers, but should not be trusted with what comes
+    /// next: it hands over, and tries again at every tick until it leads no more or the disk goes on. Rule 2.</summary>
     private void CheckDiskStall(long now)
     {
-        if (_isHandingOver || _protocol.Role != Role.Leader || !_persisting.TryPeek(out PersistingBatch oldest))
+        if (_protocol.Role != Role.Leader || !_persisting.TryPeek(out PersistingBatch oldest))
             return;
 
         TimeSpan waited = _shard.Time.GetElapsedTime(oldest.Since, now);
         if (waited < Settings.DiskStall)
             return;
 
-        _isHandingOver = true;
-        _logger.DiskStalled(GroupId, waited.TotalSeconds);
-        Announce();
+        if (!_isDiskStallKnown)
+            _logger.DiskStalled(GroupId, waited.TotalSeconds);
+        _isDiskStallKnown = true;
+        _protocol.BeginTransfer(target: null);
     }
 
     private void Publish()

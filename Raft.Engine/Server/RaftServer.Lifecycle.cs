@@ -51,7 +51,7 @@ public sealed partial class RaftServer
 
     private void Announce() => _failureDetector.Announce(
         GroupId,
-        new GroupStatus(_protocol.CurrentTerm, _protocol.Role == Role.Leader && !_isHandingOver, _protocol.Role == Role.Follower ? _protocol.Leader : null));
+        new GroupStatus(_protocol.CurrentTerm, _protocol.Role == Role.Leader, _protocol.Role == Role.Follower ? _protocol.Leader : null));
 
     private void Post(Action<RaftServer> work) => _shard.Post(_ => OnShard(() => work(this)), state: null);
 

@@ -53,7 +53,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private RoleChange _lastRole;
     private IReadOnlyList<PeerProgress> _peers = [];
     private long _entryTimeMs;                              // the wall clock, read once a batch
-    private bool _isHandingOver;                            // leads, but its disk hangs. Rule 2
+    private bool _isDiskStallKnown;                         // reported once a stall
     private int _livenessNews;                              // 1: a hop to the shard is under way
 
     // Applier loop

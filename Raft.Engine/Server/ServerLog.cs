@@ -27,7 +27,7 @@ internal static partial class ServerLog
     [LoggerMessage(1106, LogLevel.Information, "Group {Group}: stopped: {Reason}")]
     public static partial void Stopped(this ILogger logger, GroupId group, string reason);
 
-    [LoggerMessage(1110, LogLevel.Warning, "Group {Group}: the oldest write has waited {Seconds:F1} s for the disk; leadership is given up. Look at the disk of this node")]
+    [LoggerMessage(1110, LogLevel.Warning, "Group {Group}: the oldest write has waited {Seconds:F1} s for the disk; leadership is handed over. Look at the disk of this node")]
     public static partial void DiskStalled(this ILogger logger, GroupId group, double seconds);
 
     [LoggerMessage(1190, LogLevel.Critical, "Group {Group}: storage failed, the server stops. {Remedy}")]

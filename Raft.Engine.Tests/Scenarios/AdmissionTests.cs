@@ -1,0 +1,176 @@
+using Raft.Engine.Errors;
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+using Raft.Engine.Server;
+
+namespace Raft.Engine.Tests.Scenarios;
+
+// Byte budgets of group and process. Rule 7.
+public sealed class AdmissionTests
+{
+    private static RaftServerSettings Small(RaftServerSettings settings) => settings with { MaxUncommittedBytes = 1_600 };    // 1,500 for commands
+
+    /// <summary>Costs 100 bytes.</summary>
+    private static string Command(int n) => $"{n}".PadLeft(100 - Entry.OverheadBytes, '0');
+
+    [Fact]
+    public void A_full_budget_makes_writers_wait_in_order_and_then_drains() => Cluster.Run(3, seed: 91, settings: Small, scenario: async cluster =>
+    {
+        (Member leader, _) = await cluster.RolesAsync();
+        leader.Machine.Hold();
+        LogIndex before = leader.Server.LastIndex;
+        List<Task<AddedEntry>> calls = [.. Enumerable.Range(0, 100).Select(n => leader.AddAsync(Command(n)))];
+        await cluster.PassAsync(2);
+
+        Assert.Equal(before + 15, leader.Server.LastIndex);
+        Assert.Equal(1_500, leader.Server.Status.AdmittedBytes);
+        leader.Machine.Release();
+        await Task.WhenAll(calls);
+
+        Assert.Equal(Enumerable.Range(0, 100).Select(Command), leader.Applied);
+        Assert.Equal(0, leader.Server.Status.AdmittedBytes);
+    });
+
+    [Fact]
+    public void A_group_without_quorum_holds_its_share_and_no_more() => Cluster.Run(3, seed: 92, settings: Small, scenario: async cluster =>
+    {
+        (Member leader, _) = await cluster.RolesAsync();
+        LogIndex before = leader.Server.LastIndex;
+        cluster.Network.Filter = message => message is not AppendReply;
+
+        List<Task<AddedEntry>> calls = [.. Enumerable.Range(0, 100).Select(n => leader.AddAsync(Command(n)))];
+        await cluster.PassAsync(0.2);
+        Assert.Equal(before + 15, leader.Server.LastIndex);
+
+        cluster.Network.Filter = null;
+        await Task.WhenAll(calls);
+    });
+
+    [Fact]
+    public void A_cancelled_writer_that_waited_was_never_submitted() => Cluster.Run(3, seed: 93, settings: Small, scenario: async cluster =>
+    {
+        (Member leader, _) = await cluster.RolesAsync();
+        leader.Machine.Hold();
+        List<Task<AddedEntry>> first = [.. Enumerable.Range(0, 15).Select(n => leader.AddAsync(Command(n)))];
+        using var cancellation = new CancellationTokenSource();
+        Task<AddedEntry> waiting = leader.AddAsync(Command(99), cancellation: cancellation.Token);
+        Task<AddedEntry> behind = leader.AddAsync(Command(15));
+        await cluster.PassAsync(0.2);
+
+        await cancellation.CancelAsync();
+
+        RaftTimeoutException error = await Expect.FailsAsync<RaftTimeoutException>(waiting);
+        Assert.Equal(WriteOutcome.NotSubmitted, error.Outcome);
+        leader.Machine.Release();
+        await behind;
+        await Task.WhenAll(first);
+        await cluster.ConvergesToAsync([.. Enumerable.Range(0, 16).Select(Command)]);
+    });
+
+    [Fact]
+    public void A_forwarded_writer_gives_up_at_its_deadline() => Cluster.Run(
+        3, seed: 94, settings: one => Small(one) with { ForwardTimeout = TimeSpan.FromSeconds(1) },
+        scenario: async cluster =>
+        {
+            (Member leader, Member[] followers) = await cluster.RolesAsync();
+            leader.Machine.Hold();
+            for (int n = 0; n < 15; n++)
+                await leader.AddAsync(Command(n), WaitFor.Committed);
+
+            RaftTimeoutException error = await Expect.FailsAsync<RaftTimeoutException>(followers[0].AddAsync(Command(99)));
+
+            Assert.Equal(WriteOutcome.NotSubmitted, error.Outcome);
+            Assert.Equal(0, leader.Server.Status.AdmissionWaiting);
+            leader.Machine.Release();
+            await cluster.ConvergesToAsync([.. Enumerable.Range(0, 15).Select(Command)]);
+        });
+
+    [Fact]
+    public void Writers_that_wait_on_a_leader_that_steps_down_go_to_the_next() => Cluster.Run(3, seed: 95, settings: Small, scenario: async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        cluster.Network.Isolate(leader.Id);
+        List<Task<AddedEntry>> calls = [.. Enumerable.Range(0, 20).Select(n => leader.AddAsync(Command(n)))];
+        await cluster.LeaderAsync(otherThan: leader);
+        cluster.Network.Heal();
+
+        for (int n = 0; n < 20; n++)
+        {
+            if (n < 15)
+                await Expect.FailsAsync<DroppedEntryException>(calls[n]);     // appended, and overwritten
+            else
+                await calls[n];                                             // had never been appended
+        }
+
+        await cluster.ConvergesToAsync([.. Enumerable.Range(15, 5).Select(Command)]);
+        await cluster.World.UntilAsync(() => leader.Server.Status.AdmittedBytes == 0, "the budget of what was truncated comes back");
+        Assert.NotEmpty(followers);
+    });
+
+    [Fact]
+    public void Groups_share_a_budget_and_release_wakes_the_others() => Cluster.Run(1, seed: 96, isStarted: false, scenario: async cluster =>
+    {
+        var budget = new MemoryBudget(1_600);
+        Assert.True(budget.TryCharge(1_450));       // another group's
+        Member leader = cluster.Members[0];
+        leader.Budget = budget;
+        await leader.StartAsync();
+        await cluster.LeaderAsync();
+
+        Task<AddedEntry> call = leader.AddAsync(Command(1));
+        await cluster.PassAsync(1);
+        Assert.False(call.IsCompleted);
+        budget.Release(1_450);
+
+        await call;
+        Assert.Equal(0, budget.ChargedBytes);
+    });
+
+    [Fact]
+    public void A_stopped_server_gives_its_share_back() => Cluster.Run(3, seed: 97, isStarted: false, scenario: async cluster =>
+    {
+        var budget = new MemoryBudget(1 << 20);
+        foreach (Member member in cluster.Members)
+        {
+            member.Budget = budget;
+            await member.StartAsync();
+        }
+
+        (Member leader, _) = await cluster.RolesAsync();
+        leader.Machine.Hold();
+        await leader.AddAsync(Command(1), WaitFor.Committed);
+        Assert.Equal(100, budget.ChargedBytes);
+
+        await leader.Server.AbortAsync("test");
+
+        Assert.Equal(0, budget.ChargedBytes);
+    });
+
+    [Fact]
+    public void A_command_larger_than_the_budget_passes_alone() => Cluster.Run(3, seed: 98, settings: Small, scenario: async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        await leader.AddAsync(new string('x', 5_000));
+        await followers[0].AddAsync(new string('y', 5_000));
+        await cluster.EventuallyAsync(member => member.Applied.Count == 2);
+    });
+
+    [Fact]
+    public void The_ring_of_charges_grows_and_forgets_what_is_truncated()
+    {
+        var admission = new Admission(1 << 20, shared: null, wake: () => { });
+        for (int n = 1; n <= 1_000; n++)
+        {
+            Assert.True(admission.TryReserve(10));
+            admission.Appended(new LogIndex(n), 10);
+            if (n % 3 == 0)
+                admission.ReleaseUpTo(new LogIndex(n / 3));
+        }
+
+        Assert.Equal((1_000 - 333) * 10, admission.ChargedBytes);
+        admission.TruncatedFrom(new LogIndex(501));
+        Assert.Equal((500 - 333) * 10, admission.ChargedBytes);
+        Assert.True(admission.ReleaseUpTo(new LogIndex(2_000)));
+        Assert.Equal(0, admission.ChargedBytes);
+    }
+}
