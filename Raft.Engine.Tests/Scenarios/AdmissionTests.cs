@@ -25,7 +25,7 @@ public sealed class AdmissionTests
         Assert.Equal(before + 15, leader.Server.LastIndex);
         Assert.Equal(1_500, leader.Server.Status.AdmittedBytes);
         leader.Machine.Release();
-        await Task.WhenAll(calls);
+        await Expect.AllAsync(calls);
 
         Assert.Equal(Enumerable.Range(0, 100).Select(Command), leader.Applied);
         Assert.Equal(0, leader.Server.Status.AdmittedBytes);
@@ -43,7 +43,7 @@ public sealed class AdmissionTests
         Assert.Equal(before + 15, leader.Server.LastIndex);
 
         cluster.Network.Filter = null;
-        await Task.WhenAll(calls);
+        await Expect.AllAsync(calls);
     });
 
     [Fact]
@@ -57,13 +57,13 @@ public sealed class AdmissionTests
         Task<AddedEntry> behind = leader.AddAsync(Command(15));
         await cluster.PassAsync(0.2);
 
-        await cancellation.CancelAsync();
+        cancellation.Cancel();
 
         RaftTimeoutException error = await Expect.FailsAsync<RaftTimeoutException>(waiting);
         Assert.Equal(WriteOutcome.NotSubmitted, error.Outcome);
         leader.Machine.Release();
         await behind;
-        await Task.WhenAll(first);
+        await Expect.AllAsync(first);
         await cluster.ConvergesToAsync([.. Enumerable.Range(0, 16).Select(Command)]);
     });
 

@@ -15,10 +15,10 @@ internal sealed class Cluster
     {
         World = world;
         Network = new SimulatedNetwork(world);
-        List<Protocol.Member> members = [];
+        List<Engine.Protocol.Member> members = [];
         for (int i = 1; i <= voters + learners; i++)
         {
-            members.Add(new Protocol.Member(
+            members.Add(new Engine.Protocol.Member(
                 new NodeId($"n{i}"), new StorageId((UInt128)i), i <= voters ? MemberKind.Voter : MemberKind.Learner, $"http://n{i}:1", $"http://n{i}:2"));
         }
 

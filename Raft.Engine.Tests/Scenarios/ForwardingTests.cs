@@ -66,7 +66,7 @@ public sealed class ForwardingTests
         TimeSpan slow = TimeSpan.FromMilliseconds(30);
         cluster.Network.ReplyDelay = _ => slow;
 
-        AddedEntry[] added = await Task.WhenAll(Enumerable.Range(0, 50).Select(n => followers[0].AddAsync($"c{n}")));
+        AddedEntry[] added = await Expect.AllAsync(Enumerable.Range(0, 50).Select(n => followers[0].AddAsync($"c{n}")));
 
         Assert.Equal("c49 is number 51", added[49].Result);
     });
@@ -92,7 +92,7 @@ public sealed class ForwardingTests
         Task call = cluster.Members[0].AddAsync("early", cancellation: cancellation.Token);
         await cluster.PassAsync(1);
 
-        await cancellation.CancelAsync();
+        cancellation.Cancel();
 
         RaftTimeoutException error = await Expect.FailsAsync<RaftTimeoutException>(call);
         Assert.Equal(WriteOutcome.NotSubmitted, error.Outcome);

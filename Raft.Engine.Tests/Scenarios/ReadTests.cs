@@ -37,7 +37,7 @@ public sealed class ReadTests
             return true;
         };
 
-        await Task.WhenAll(Enumerable.Range(0, 300).Select(n => cluster.Members[n % 3].ReadAsync()));
+        await Expect.AllAsync(Enumerable.Range(0, 300).Select(n => cluster.Members[n % 3].ReadAsync()));
 
         Assert.InRange(asked, 1, 20);
     });
@@ -100,7 +100,7 @@ public sealed class ReadTests
         Task<LogIndex> read = leader.ReadAsync(cancellation.Token);
         await cluster.PassAsync(2);
 
-        await cancellation.CancelAsync();
+        cancellation.Cancel();
 
         RaftTimeoutException error = await Expect.FailsAsync<RaftTimeoutException>(read);
         Assert.All(followers, follower => Assert.Contains(follower.Id.Node.Value, error.Message));

@@ -18,7 +18,7 @@ public sealed class ReplicationTests
         Member leader = await cluster.LeaderAsync();
         string[] commands = Commands(100);
 
-        AddedEntry[] added = await Task.WhenAll(commands.Select(command => leader.AddAsync(command)));
+        AddedEntry[] added = await Expect.AllAsync(commands.Select(command => leader.AddAsync(command)));
 
         Assert.Equal("c7 is number 8", added[7].Result);
         Assert.True(added.Zip(added.Skip(1)).All(pair => pair.First.Index < pair.Second.Index));
@@ -82,7 +82,7 @@ public sealed class ReplicationTests
         (Member leader, Member[] followers) = await cluster.RolesAsync();
         followers[0].Crash();
         string[] commands = Commands(500);
-        await Task.WhenAll(commands.Select(command => leader.AddAsync(command)));
+        await Expect.AllAsync(commands.Select(command => leader.AddAsync(command)));
 
         await followers[0].StartAsync();
 
@@ -99,7 +99,7 @@ public sealed class ReplicationTests
             followers[0].Crash();
             string[] commands = Commands(1_000);
             foreach (string[] some in commands.Chunk(100))
-                await Task.WhenAll(some.Select(command => leader.AddAsync(command)));
+                await Expect.AllAsync(some.Select(command => leader.AddAsync(command)));
 
             await followers[0].StartAsync();
 
@@ -113,7 +113,7 @@ public sealed class ReplicationTests
         followers[0].Pause();
         string[] commands = Commands(2_000);
         foreach (string[] some in commands.Chunk(100))
-            await Task.WhenAll(some.Select(command => leader.AddAsync(command)));
+            await Expect.AllAsync(some.Select(command => leader.AddAsync(command)));
         await cluster.PassAsync(3);
         Assert.True(leader.IsLeader);
 
@@ -163,7 +163,7 @@ public sealed class ReplicationTests
     {
         Member leader = await cluster.LeaderAsync();
         string[] commands = Commands(300);
-        await Task.WhenAll(commands.Select(command => leader.AddAsync(command)));
+        await Expect.AllAsync(commands.Select(command => leader.AddAsync(command)));
 
         leader.Crash();
         await cluster.LeaderAsync(otherThan: leader);

@@ -32,7 +32,7 @@ internal sealed class VirtualShard : IShard
 
     public bool Post(SendOrPostCallback work, object? state)
     {
-        if (_isDead)
+        if (_isDead || !_world.CheckThread())
             return false;
         _mailbox.Enqueue((work, state));
         return true;

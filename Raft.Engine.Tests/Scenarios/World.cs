@@ -9,11 +9,15 @@ internal sealed class World
     /// <summary>How long a scenario waits for something, in virtual time, before it fails.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    private static readonly TimeSpan LifeMax = TimeSpan.FromMinutes(10);
+
     private readonly PriorityQueue<Action, (long At, long Number)> _events = new();
     private readonly List<VirtualShard> _shards = [];
     private readonly List<Condition> _conditions = [];
     private readonly Queue<(SendOrPostCallback Work, object? State)> _testWork = new();
     private readonly Queue<string> _trace = new();
+    private readonly int _thread = Environment.CurrentManagedThreadId;
+    private volatile bool _hasLeaked;
     private long _number;
 
     private sealed record Condition(Func<bool> Holds, string What, long Deadline, TaskCompletionSource Met);
@@ -22,7 +26,7 @@ internal sealed class World
     {
         Seed = seed;
         Random = new Random(seed);
-        TestContext = new WorldContext(_testWork);
+        TestContext = new WorldContext(this);
     }
 
     public int Seed { get; }
@@ -91,6 +95,10 @@ internal sealed class World
             if (_testWork.Count > 0)
                 continue;
 
+            if (_hasLeaked)
+                throw new ScenarioFailedException(Seed, Time.Now, _trace, new InvalidOperationException("Another thread took part: Task.WhenAll, CancelAsync or ConfigureAwait(false) in a scenario?"));
+            if (Time.Now > LifeMax)
+                throw new ScenarioFailedException(Seed, Time.Now, _trace, new TimeoutException("The scenario waits for a call that never ends."));
             if (!_events.TryDequeue(out Action? next, out (long At, long Number) due))
                 throw new ScenarioFailedException(Seed, Time.Now, _trace, new InvalidOperationException("Nothing is left to happen, and the scenario waits."));
             Time.AdvanceTo(due.At);
@@ -132,9 +140,18 @@ internal sealed class World
         }
     }
 
-    private sealed class WorldContext(Queue<(SendOrPostCallback, object?)> work) : SynchronizationContext
+    /// <summary>Whatever comes from another thread makes runs differ, so the scenario fails.</summary>
+    public bool CheckThread() =>
+        Environment.CurrentManagedThreadId == _thread || (_hasLeaked = true) == false;
+
+    private sealed class WorldContext(World world) : SynchronizationContext
     {
-        public override void Post(SendOrPostCallback d, object? state) => work.Enqueue((d, state));
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+            if (world.CheckThread())
+                world._testWork.Enqueue((d, state));
+        }
+
         public override SynchronizationContext CreateCopy() => this;
     }
 }
@@ -160,6 +177,16 @@ internal sealed class ScenarioFailedException(int seed, TimeSpan at, IEnumerable
 
 internal static class Expect
 {
+    /// <summary>As Task.WhenAll, whose continuations would leave the world's thread.</summary>
+    public static async Task<T[]> AllAsync<T>(IEnumerable<Task<T>> tasks)
+    {
+        Task<T>[] all = [.. tasks];         // all begin before the first is awaited
+        var results = new T[all.Length];
+        for (int i = 0; i < all.Length; i++)
+            results[i] = await all[i];
+        return results;
+    }
+
     /// <summary>As Assert.ThrowsAsync, but the continuation stays in the world.</summary>
     public static async Task<T> FailsAsync<T>(Task task)
         where T : Exception

@@ -73,7 +73,7 @@ public sealed class RaftServerTests
         Task<AddedEntry> call = leader.AddAsync("one", cancellation: cancellation.Token);
         await cluster.PassAsync(0.05);
 
-        await cancellation.CancelAsync();
+        cancellation.Cancel();
 
         await Expect.FailsAsync<CommitStatusUnknownException>(call);
         leader.Machine.Release();
@@ -104,7 +104,7 @@ public sealed class RaftServerTests
         await cluster.PassAsync(3);
         Assert.False(change.IsCompleted);
 
-        await cancellation.CancelAsync();
+        cancellation.Cancel();
 
         await Expect.FailsAsync<RaftTimeoutException>(change);
     });

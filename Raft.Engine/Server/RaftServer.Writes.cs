@@ -69,12 +69,12 @@ public sealed partial class RaftServer
         }
 
         int bytes = append.Command.Length + Entry.OverheadBytes;
-        if (!_admission.TryReserve(bytes))
-            return false;
+        if (_protocol.IsTransferring || !_admission.TryReserve(bytes))
+            return false;           // while leadership is handed over writers wait for how it ends. Rule 10
 
         if (_protocol.AddEntry(EntryKind.Command, append.Command, EntryTimeMs()) is not { } entry)
         {
-            _admission.Unreserve(bytes);    // leadership is being handed over: wait for how it ends. Rule 10
+            _admission.Unreserve(bytes);
             return false;
         }
 
@@ -201,6 +201,8 @@ public sealed partial class RaftServer
         write.Entry = entry;
         if (entry.Index <= _committedKnown)
             OnOwnCommitted(write);      // the appends overtook the reply
+        else if (entry.Term < _committedTerm)
+            EndDropped(write);
         else
             _waiters.AddCommitted(write);
     }
@@ -211,6 +213,24 @@ public sealed partial class RaftServer
         _metrics.OnCommitted(commitIndex);
         while (_waiters.TakeCommitted(commitIndex) is { } write)
             OnOwnCommitted(write);
+
+        // Terms never fall along a log. A committed entry of a later term below a waiter's index is thus in no log that
+        // holds the waiter's entry, and in every log that will ever commit: that is the proof. Rule 11
+        if (_protocol.TermAt(commitIndex) is { } term && term > _committedTerm)
+        {
+            _committedTerm = term;
+            foreach (LocalWrite write in _waiters.TakeCommittedOfTermsBelow(term))
+                EndDropped(write);
+        }
+    }
+
+    private void EndDropped(LocalWrite write)
+    {
+        if (write.HasEnded)
+            return;
+
+        _metrics.OnDropped();
+        EndFailed(write, new DroppedEntryException(write.Entry));
     }
 
     private void OnOwnCommitted(LocalWrite write)
@@ -224,8 +244,7 @@ public sealed partial class RaftServer
         }
         else if (term != write.Entry.Term)
         {
-            _metrics.OnDropped();
-            EndFailed(write, new DroppedEntryException(write.Entry));   // proof: another entry is committed there
+            EndDropped(write);      // proof: another entry is committed there
         }
         else if (write.Wait == WaitFor.Committed)
         {

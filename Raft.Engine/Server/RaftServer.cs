@@ -66,6 +66,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private long _toApplyBytes;
     private LogIndex _appliedIndex;
     private LogIndex _committedKnown;                       // commit waiters have been told up to here
+    private Term _committedTerm;                            // of the entry there
 
     // Calls
     private readonly HashSet<ILocalCall> _calls = [];

@@ -20,6 +20,18 @@ internal sealed class Waiters
 
     public LocalWrite? TakeCommitted(LogIndex upTo) => Take(_committed, upTo);
 
+    /// <summary>Takes out all whose entry is of an older term, ascending by index. Once a term at the most.</summary>
+    public List<LocalWrite> TakeCommittedOfTermsBelow(Term term)
+    {
+        List<LocalWrite> taken = [];
+        List<LocalWrite> kept = [];
+        while (_committed.TryDequeue(out LocalWrite? write, out _))
+            (write.Entry.Term < term ? taken : kept).Add(write);
+        foreach (LocalWrite write in kept)
+            AddCommitted(write);
+        return taken;
+    }
+
     public LocalWrite? TakeApplied(LogIndex upTo) => Take(_applied, upTo);
 
     public LocalRead? TakeRead(LogIndex upTo) => Take(_reads, upTo);
