@@ -27,7 +27,7 @@ public sealed class DataDirectoryTests(ITestOutputHelper output)
     [Fact]
     public async Task The_directory_of_another_node_is_refused()
     {
-        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output);
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, ClusterProcesses.Patient);
         await cluster[0].AppendAsync("x");
         await cluster[2].StopAsync();
         await cluster[1].StopAsync();
@@ -39,8 +39,8 @@ public sealed class DataDirectoryTests(ITestOutputHelper output)
     [Fact]
     public async Task The_directory_of_another_cluster_is_kept_out_by_the_peers_and_both_clusters_stay_whole()
     {
-        await using ClusterProcesses one = await ClusterProcesses.StartAsync(3, output);
-        await using ClusterProcesses other = await ClusterProcesses.StartAsync(3, output);
+        await using ClusterProcesses one = await ClusterProcesses.StartAsync(3, output, ClusterProcesses.Patient);
+        await using ClusterProcesses other = await ClusterProcesses.StartAsync(3, output, ClusterProcesses.Patient);
         await one[0].AppendAsync("one");
         await other[0].AppendAsync("other");
         await other.WaitUntilEqualAsync();
@@ -97,7 +97,7 @@ public sealed class DataDirectoryTests(ITestOutputHelper output)
     [Fact]
     public async Task A_twin_with_a_copied_directory_is_kept_out()
     {
-        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output);
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, ClusterProcesses.Patient);
         await cluster[0].AppendAsync("one");
         await cluster[2].StopAsync();
         string copy = Path.Combine(cluster.Directory, "copy");
@@ -117,7 +117,7 @@ public sealed class DataDirectoryTests(ITestOutputHelper output)
     [Fact]
     public async Task An_old_copy_that_was_put_back_is_kept_out()
     {
-        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output);
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, ClusterProcesses.Patient);
         await cluster[0].AppendAsync("one");
         await cluster[2].StopAsync();
         string copy = Path.Combine(cluster.Directory, "copy");

@@ -11,7 +11,7 @@ public sealed class PeerPortTests(ITestOutputHelper output)
     [Fact]
     public async Task Garbage_on_the_peer_port_ends_its_connection_and_hurts_nobody()
     {
-        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output);
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, ClusterProcesses.Patient);
         NodeProcess leader = await cluster.LeaderAsync();
         long term = (await leader.StatusAsync()).Term;
         byte[][] garbage =

@@ -73,7 +73,7 @@ public sealed class CrashTests(ITestOutputHelper output)
     [Fact]
     public async Task A_killed_follower_disturbs_nobody_and_catches_up()
     {
-        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output);
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, ClusterProcesses.Patient);
         NodeProcess leader = await cluster.LeaderAsync();
         long term = (await leader.StatusAsync()).Term;
         NodeProcess follower = await cluster.FollowerAsync();

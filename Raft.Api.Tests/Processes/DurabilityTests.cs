@@ -15,8 +15,11 @@ public sealed class DurabilityTests(ITestOutputHelper output)
     {
         await Strace.RequireAsync();
         using var logs = new TempDirectory();
-        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, node => Strace.Wrap(
-            node, logs[node.Id], "-s", "8192", "-e", "trace=pwrite64,pwritev,pwritev2,write,writev,fdatasync,fsync"));
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, node =>
+        {
+            ClusterProcesses.Patient(node);
+            Strace.Wrap(node, logs[node.Id], "-s", "8192", "-e", "trace=pwrite64,pwritev,pwritev2,write,writev,fdatasync,fsync");
+        });
 
         var writes = new List<(string Token, double Sent, double Acknowledged)>();
         for (int n = 0; n < 60; n++)

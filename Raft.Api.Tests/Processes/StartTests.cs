@@ -22,7 +22,7 @@ public sealed partial class StartTests(ITestOutputHelper output)
     [Fact]
     public async Task A_healthy_idle_cluster_is_silent()
     {
-        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output);
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, ClusterProcesses.Patient);
         await cluster[0].AppendAsync("one");
         await cluster.WaitUntilEqualAsync();
         string[] before = [.. cluster.Nodes.Select(node => node.Output)];

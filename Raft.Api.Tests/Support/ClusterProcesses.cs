@@ -72,6 +72,13 @@ public sealed class ClusterProcesses : IAsyncDisposable
         }
     }
 
+    /// <summary>For tests that a change of leader would disturb: a busy machine is not taken for a dead leader.</summary>
+    public static void Patient(NodeProcess node)
+    {
+        node.Settings["Raft__ElectionTicks"] = "40";
+        node.Settings["Raft__FailureDetector__TimeoutMs"] = "2000";
+    }
+
     public async Task WaitUntilReadyAsync()
     {
         foreach (NodeProcess node in Running.ToArray())

@@ -19,7 +19,7 @@ public sealed class ThreeNodes : IAsyncLifetime
 
     public ClusterProcesses Cluster => _cluster!;
 
-    public async Task InitializeAsync() => _cluster = await ClusterProcesses.StartAsync(3, output: null);
+    public async Task InitializeAsync() => _cluster = await ClusterProcesses.StartAsync(3, output: null, ClusterProcesses.Patient);
 
     public Task DisposeAsync() => _cluster!.DisposeAsync().AsTask();
 }
