@@ -101,8 +101,8 @@ public sealed class LimitsOptions
     /// <summary>The same over all groups of the process. Default 256 MiB.</summary>
     public long MaxTotalBytes { get; set; } = 256L << 20;
 
-    /// <summary>Recent entries kept in memory for lagging peers, per group. Default 16 MiB.</summary>
-    public long MaxCacheBytes { get; set; } = 16L << 20;
+    /// <summary>Recent entries kept in memory for lagging peers, per group. Default 8 MiB.</summary>
+    public long MaxCacheBytes { get; set; } = 8L << 20;
 
     /// <summary>Reserved: the log on disk that forces a snapshot. Has no effect in this release. Default 1 GiB.</summary>
     public long MaxLogDiskBytes { get; set; } = 1L << 30;

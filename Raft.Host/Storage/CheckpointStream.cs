@@ -226,8 +226,12 @@ internal sealed class CheckpointStream : Stream
 }
 
 /// <summary>LiteDB's log: memory only. The write-ahead log is what survives.</summary>
-internal sealed class DatabaseLogStream : MemoryStream
+/// <remarks>Once it is not small it takes all its room at once: growing by doubling would leave as much again, in outgrown
+/// arrays and in room never used.</remarks>
+/// <param name="fullBytes">What it grows to: the bound for a checkpoint and one transaction above it.</param>
+internal sealed class DatabaseLogStream(int fullBytes) : MemoryStream
 {
+    private const int SmallBytes = 1 << 20;
     private const int ConfirmedAt = 18;
     private readonly int _thread = Environment.CurrentManagedThreadId;
 
@@ -240,6 +244,9 @@ internal sealed class DatabaseLogStream : MemoryStream
     public override void Write(byte[] buffer, int offset, int count)
     {
         WasWrittenElsewhere |= Environment.CurrentManagedThreadId != _thread;
+        long needed = Position + count;
+        if (needed > Capacity && needed > SmallBytes && needed <= fullBytes)
+            Capacity = fullBytes;
         base.Write(buffer, offset, count);
     }
 

@@ -69,7 +69,7 @@ internal sealed class ChunkStore : IDisposable
         _path = path;
         _salt = salt;
         _settings = settings;
-        _log = new DatabaseLogStream();
+        _log = new DatabaseLogStream(settings.DatabaseLogBytes + settings.TransactionBytes);
         lock (s_kept)
             s_kept.Add(_log);
 
