@@ -105,6 +105,9 @@ internal sealed class SimulatedDisk
 
         public ValueTask<IReadOnlyList<Entry>> ReadEntriesAsync(LogIndex from, LogIndex to, int maxBytes, CancellationToken cancellation)
         {
+            if (disk.IsFailing)
+                return ValueTask.FromException<IReadOnlyList<Entry>>(new IOException("The disk has failed."));
+
             List<Entry> read = [];
             long bytes = 0;
             for (long i = from.Value; i <= Math.Min(to.Value, disk._entries.Count) && bytes < maxBytes; i++)
