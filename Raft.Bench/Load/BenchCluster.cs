@@ -85,6 +85,13 @@ internal sealed partial class BenchCluster : IAsyncDisposable
         }
     }
 
+    /// <summary>What a node's state machine has applied.</summary>
+    public async Task<long> AppliedAsync(int node)
+    {
+        JsonElement status = JsonElement.Parse(await _http.GetStringAsync(UrlOf(node) + "/v1/status"));
+        return status.GetProperty("groups")[0].GetProperty("appliedIndex").GetInt64();
+    }
+
     public async Task<int> LeaderAsync()
     {
         while (true)

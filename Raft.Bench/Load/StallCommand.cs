@@ -29,9 +29,17 @@ internal static class StallCommand
             cluster.Send(follower, BenchCluster.Continue);
         }
 
+        // Readiness would not do: a node that was away believes for a moment that it has everything.
         var watch = Stopwatch.StartNew();
-        await cluster.WaitUntilReadyAsync();
-        Console.WriteLine($"caught up after {watch.Elapsed.TotalSeconds:f1} s");
+        long behind = await cluster.AppliedAsync(leader);
+        while (await cluster.AppliedAsync(follower) < behind)
+        {
+            if (watch.Elapsed > TimeSpan.FromMinutes(5))
+                throw new InvalidOperationException("The follower did not catch up within 5 minutes.");
+            await Task.Delay(20);
+        }
+
+        Console.WriteLine($"caught up with index {behind} after {watch.Elapsed.TotalSeconds:f1} s, follower={cluster.ResidentMegabytes(follower)}MB");
         return 0;
     }
 }
