@@ -102,6 +102,20 @@ public sealed class IdempotencyTests(OneNode one) : IClassFixture<OneNode>
     }
 
     [Fact]
+    public async Task A_key_that_carries_a_time_of_the_future_is_refused_and_never_executed()
+    {
+        string key = Guid.CreateVersion7(DateTimeOffset.UtcNow.AddHours(1)).ToString();
+        long before = await Node.AppendAsync("before");
+        using HttpResponseMessage answer = await Node.PostAsync("/v1/entries", "x", key: key);
+        string problem = (await RestClient.AssertProblemAsync(HttpStatusCode.Conflict, "notSubmitted", answer)).ToString();
+        Assert.Contains("key-from-the-future", problem, StringComparison.Ordinal);
+        using HttpResponseMessage put = await Node.PutAsync("/v1/kv/future", "x", key: key);
+        await RestClient.AssertProblemAsync(HttpStatusCode.Conflict, "notSubmitted", put);
+        Assert.Equal(HttpStatusCode.NotFound, (await Node.GetAsync("/v1/kv/future")).StatusCode);
+        Assert.Equal(before + 1, await Node.AppendAsync("after"));
+    }
+
+    [Fact]
     public async Task Of_many_requests_with_one_key_at_once_one_is_executed()
     {
         long before = await Node.AppendAsync("before");

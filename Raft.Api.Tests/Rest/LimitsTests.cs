@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using Raft.Api.Tests.Support;
+using Raft.Host.Settings;
 using Xunit.Abstractions;
 
 namespace Raft.Api.Tests.Rest;
@@ -60,5 +62,62 @@ public sealed class LimitsTests(ITestOutputHelper output)
         using HttpResponseMessage value = await node.PutAsync("/v1/kv/large", large);
         await RestClient.AssertProblemAsync(HttpStatusCode.RequestEntityTooLarge, "notSubmitted", value);
         Assert.Equal(1, await node.AppendAsync(new string('x', 3_000)));
+    }
+
+    [Theory]
+    [InlineData(1 << 20)]
+    [InlineData(RaftOptionsValidator.CommandBytesCeiling)]
+    public async Task A_body_of_exactly_the_limit_is_taken_whatever_goes_with_it_and_one_byte_more_is_not(int limit)
+    {
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, node =>
+        {
+            ClusterProcesses.Patient(node);
+            node.Settings["Raft__Limits__MaxCommandBytes"] = limit.ToString(CultureInfo.InvariantCulture);
+            node.Settings["Raft__RequestTimeoutMs"] = "30000";
+        });
+        NodeProcess follower = await cluster.FollowerAsync(), other = cluster.Nodes.First(node => node != follower);
+        string longest = "text/plain; x=" + new string('y', 255 - "text/plain; x=".Length), name = new('n', 1_024);
+        byte[] body = Encoding.ASCII.GetBytes(new string('x', limit));
+
+        using HttpResponseMessage entry = await follower.Http.SendAsync(RestClient.Request(HttpMethod.Post, "/v1/entries", body, longest, new string('a', 255)));
+        await RestClient.AssertStatusAsync(HttpStatusCode.Created, entry);
+        Assert.Equal(body, await other.Http.GetByteArrayAsync(entry.Headers.Location));
+
+        string tags = string.Join(", ", Enumerable.Range(1, 64).Select(n => $"\"{n + 1_000_000}\""));
+        using HttpResponseMessage value = await follower.Http.SendAsync(RestClient.Request(
+            HttpMethod.Put, "/v1/kv/" + name, body, longest, new string('b', 255), ifNoneMatch: tags));
+        await RestClient.AssertStatusAsync(HttpStatusCode.Created, value);
+        Assert.Equal(body, await other.Http.GetByteArrayAsync(new Uri("/v1/kv/" + name, UriKind.Relative)));
+
+        byte[] lines = Encoding.ASCII.GetBytes("\"first\"\n\"" + new string('z', limit - 11) + "\"\n");
+        Assert.Equal(limit, lines.Length);
+        using HttpResponseMessage batch = await follower.Http.SendAsync(RestClient.Request(HttpMethod.Post, "/v1/entries", lines, "application/x-ndjson"));
+        await RestClient.AssertStatusAsync(HttpStatusCode.Created, batch);
+        Assert.Equal(3, (await batch.JsonAsync()).GetProperty("lastIndex").GetInt64());
+        Assert.Equal(limit - 9, (await other.Http.GetByteArrayAsync(new Uri("/v1/entries/3", UriKind.Relative))).Length);
+
+        byte[] more = [.. body, (byte)'x'], moreLines = [.. lines, (byte)'\n'];
+        foreach ((HttpMethod method, string path, byte[] over, string type) in new[]
+        {
+            (HttpMethod.Post, "/v1/entries", more, "text/plain"),
+            (HttpMethod.Post, "/v1/entries", moreLines, "application/x-ndjson"),
+            (HttpMethod.Put, "/v1/kv/over", more, "text/plain"),
+        })
+        {
+            using HttpResponseMessage refused = await follower.Http.SendAsync(RestClient.Request(method, path, over, type));
+            await RestClient.AssertProblemAsync(HttpStatusCode.RequestEntityTooLarge, "notSubmitted", refused);
+        }
+
+        Assert.Equal(HttpStatusCode.NotFound, (await other.GetAsync("/v1/kv/over")).StatusCode);
+        Assert.Equal(4, await other.AppendAsync("next"));
+        await cluster.WaitUntilEqualAsync();
+
+        // What the disks hold is read back by the same limits.
+        foreach (NodeProcess node in cluster.Nodes)
+            await node.KillAsync();
+        foreach (NodeProcess node in cluster.Nodes)
+            node.Start();
+        await cluster.WaitUntilReadyAsync();
+        Assert.Equal(body, await follower.Http.GetByteArrayAsync(entry.Headers.Location));
     }
 }

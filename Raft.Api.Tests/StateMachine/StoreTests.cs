@@ -59,6 +59,50 @@ public sealed class StoreTests
     }
 
     [Fact]
+    public void A_uuid_from_the_future_is_never_executed_and_may_be_when_its_time_has_come()
+    {
+        string near = KeyAt(_driver.TimeMs + 60_000), far = KeyAt(_driver.TimeMs + 60_001);
+        Assert.IsType<Appended>(_driver.Apply(Commands.Of(CommandKind.Append, "x", idempotencyKey: near)));
+        Assert.Equal(new KeyFromTheFuture(60_001), _driver.Apply(Commands.Of(CommandKind.Append, "x", idempotencyKey: far)));
+        Assert.Equal((1L, 1), (_driver.Store.Status.JournalLastIndex, _driver.Store.Status.IdempotencyKeys));
+        Assert.IsType<KeyFromTheFuture>(_driver.Apply(Commands.Of(CommandKind.Append, "x", idempotencyKey: KeyAt(_driver.TimeMs + 3_600_000))));
+
+        _driver.TimeMs += 1;
+        Assert.IsType<Appended>(_driver.Apply(Commands.Of(CommandKind.Append, "x", idempotencyKey: far)));
+    }
+
+    [Fact]
+    public void A_uuid_ahead_of_the_leader_is_kept_until_it_counts_as_too_old()
+    {
+        byte[] ahead = Commands.Of(CommandKind.Append, "x", idempotencyKey: KeyAt(_driver.TimeMs + 50_000), maxKeys: 1, minAgeSeconds: 10);
+        Assert.IsType<Appended>(_driver.Apply(ahead));
+        for (int n = 0; n < 6; n++)
+        {
+            _driver.TimeMs += 9_999;        // 59,994 in all: 6 ms are left of its window
+            Assert.IsType<TableFull>(_driver.Apply(Commands.Of(CommandKind.Append, "y", idempotencyKey: "other", maxKeys: 1, minAgeSeconds: 10)));
+            Assert.IsType<Replayed>(_driver.Apply(ahead));
+        }
+
+        _driver.TimeMs += 6;
+        Assert.IsType<Appended>(_driver.Apply(Commands.Of(CommandKind.Append, "y", idempotencyKey: "other", maxKeys: 1, minAgeSeconds: 10)));
+        Assert.IsType<KeyTooOld>(_driver.Apply(ahead));
+    }
+
+    [Fact]
+    public void No_header_is_larger_than_the_room_that_the_limits_leave_for_one()
+    {
+        var precondition = new Precondition(PreconditionKind.Matches, new long[Precondition.RevisionsMax]);
+        var idempotency = new IdempotencyInfo(new string('p', 255), new string('k', 255), new byte[32], 1, 1);
+        foreach (CommandKind kind in Enum.GetValues<CommandKind>())
+        {
+            int bytes = StoreCommands.HeaderBytes(kind, precondition, idempotency, new string('t', 255), new byte[StoreCommands.KeyBytesMax]);
+            Assert.InRange(bytes, 1, StoreCommands.HeaderBytesMax);
+        }
+    }
+
+    private static string KeyAt(long timeMs) => Guid.CreateVersion7(DateTimeOffset.FromUnixTimeMilliseconds(timeMs)).ToString();
+
+    [Fact]
     public void Preconditions_compare_with_the_revision()
     {
         Assert.Equal(0, Assert.IsType<PreconditionFailed>(Put("1", new Precondition(PreconditionKind.Exists, []))).CurrentRevision);

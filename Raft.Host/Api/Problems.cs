@@ -13,7 +13,7 @@ public static class Problems
     /// <summary>What a failed call on a server means to the client.</summary>
     public static Problem From(RaftException error) => error switch
     {
-        CommandTooBigException e => TooLarge(e.Limit) with { Detail = $"The command has {e.Size} bytes with its header; the limit is {e.Limit} (Raft:Limits:MaxCommandBytes)." },
+        CommandTooBigException e => TooLarge(e.Limit) with { Detail = $"The command has {e.Size} bytes with its header; the limit is {e.Limit} (Raft:Limits:MaxCommandBytes and room for the header)." },
         DroppedEntryException => Unavailable("dropped", "The write was overtaken", error.Message),
         NotLeaderException => Unavailable("no-leader", "No leader", error.Message),
         RaftTimeoutException { Outcome: WriteOutcome.NotSubmitted } => Unavailable("no-quorum", "Not served in time", error.Message),
@@ -39,6 +39,9 @@ public static class Problems
         KeyTooOld e => new Problem(409, "key-too-old", "The idempotency key is too old",
             $"The key carries a time (UUIDv7) older than the {e.WindowSeconds} s for which keys are kept, so whether it was executed before is not known. This attempt wrote nothing.")
         { Remedy = "Read whether the first attempt happened, then write with a new key if it did not." },
+        KeyFromTheFuture e => new Problem(409, "key-from-the-future", "The idempotency key is from the future",
+            $"The key carries a time (UUIDv7) {e.AheadMs} ms ahead of the cluster's; at most {IdempotencyTable.ClockToleranceMs} ms are allowed, for else it could not be told when it is too old. This attempt wrote nothing.")
+        { Remedy = "Set the client's clock, then write with a new key." },
         TableFull e => new Problem(429, "too-many-keys", "Too many young idempotency keys",
             $"All {e.MaxKeys} idempotency keys (Raft:Idempotency:MaxKeys) are younger than the time they are kept. Nothing was written.")
         { RetryAfter = (int)Math.Clamp((e.RetryAfterMs + 999) / 1000, 1, 3600), Remedy = "Come back later, or raise Raft:Idempotency:MaxKeys." },

@@ -1,6 +1,7 @@
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Host.Settings;
+using Raft.Host.StateMachine;
 
 namespace Raft.Host.Hosting;
 
@@ -21,7 +22,8 @@ internal static class ServerSettings
         },
         Tick = TimeSpan.FromMilliseconds(options.TickMs),
         RandomSeed = Random.Shared.Next(),
-        MaxCommandBytes = options.Limits.MaxCommandBytes,
+        // The option is about bodies; what is stored has the store's header before it.
+        MaxCommandBytes = options.Limits.MaxCommandBytes + StoreCommands.HeaderBytesMax,
         MaxUncommittedBytes = options.Limits.MaxUncommittedBytes,
         DiskStall = TimeSpan.FromMilliseconds(options.DiskStallMs),
     };

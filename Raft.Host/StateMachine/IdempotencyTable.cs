@@ -3,13 +3,23 @@ using System.Buffers.Text;
 namespace Raft.Host.StateMachine;
 
 /// <summary>A settled request: the key's hash of the request, and the first outcome.</summary>
-public sealed record SettledKey(byte[] Scope, byte[] Sha256, StoreResult Outcome, long TimeMs);
+public sealed record SettledKey(byte[] Scope, byte[] Sha256, StoreResult Outcome, long TimeMs)
+{
+    /// <summary>From when on its window runs: its own time, where that is ahead of the leader's. Forgotten before the key
+    /// counts as too old, it would be executed again.</summary>
+    internal long WindowFromMs => Math.Max(TimeMs, IdempotencyTable.TimeOf(StoreCommands.KeyOf(Scope)) ?? 0);
+}
 
 /// <summary>Keys that were executed, with their outcome. Decides by nothing but the command and the leader's time stamps. Not thread-safe.</summary>
 /// <remarks>A key is kept while it is younger than the window, and beyond that while there is room. So within the window a
-/// repetition is always recognised, and a table full of young keys refuses new ones instead of forgetting one.</remarks>
+/// repetition is always recognised, and a table full of young keys refuses new ones instead of forgetting one. A key with a
+/// time of its own is recognised for ever: known, too old, or, if its clock is wrong, from the future and never executed.</remarks>
 internal sealed class IdempotencyTable
 {
+    /// <summary>How far a client's clock may be ahead of the leader's. Every replica must decide by the same: to change it
+    /// takes a feature level.</summary>
+    internal const long ClockToleranceMs = 60_000;
+
     private readonly Dictionary<byte[], SettledKey> _keys = new(ByteKeys.Comparer);
     private readonly Dictionary<byte[], SettledKey>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
     private readonly Queue<SettledKey> _byAge = new();      // time stamps never fall: the oldest is first
@@ -29,10 +39,15 @@ internal sealed class IdempotencyTable
             return command.Sha256.SequenceEqual(settled.Sha256) ? new Replayed(settled.Outcome) : KeyReused.Instance;
 
         long windowMs = command.MinAgeSeconds * 1000L;
-        if (TimeOf(command.IdempotencyKey) is { } keyTime && keyTime < timeMs - windowMs)
-            return new KeyTooOld(command.MinAgeSeconds);
+        if (TimeOf(command.IdempotencyKey) is { } keyTime)
+        {
+            if (keyTime <= timeMs - windowMs)
+                return new KeyTooOld(command.MinAgeSeconds);
+            if (keyTime > timeMs + ClockToleranceMs)
+                return new KeyFromTheFuture(keyTime - timeMs);
+        }
 
-        while (_keys.Count >= command.MaxKeys && _byAge.TryPeek(out SettledKey? oldest) && timeMs - oldest.TimeMs >= windowMs)
+        while (_keys.Count >= command.MaxKeys && _byAge.TryPeek(out SettledKey? oldest) && timeMs - oldest.WindowFromMs >= windowMs)
         {
             _byAge.Dequeue();
             _keys.Remove(oldest.Scope);
@@ -40,7 +55,7 @@ internal sealed class IdempotencyTable
         }
 
         return _keys.Count < command.MaxKeys ? null
-            : new TableFull(command.MaxKeys, _byAge.TryPeek(out SettledKey? first) ? windowMs - (timeMs - first.TimeMs) : windowMs);
+            : new TableFull(command.MaxKeys, _byAge.TryPeek(out SettledKey? first) ? windowMs - (timeMs - first.WindowFromMs) : windowMs);
     }
 
     public void Settle(in StoreCommand command, StoreResult outcome, long timeMs)

@@ -87,7 +87,15 @@ public static class StoreCommands
     public const int KeyBytesMax = 1024;
     public const int ContentTypeBytesMax = 255;
     public const int IdempotencyKeyBytesMax = 255;
+    public const int PrincipalBytesMax = 255;
     internal const int Sha256Bytes = 32;
+
+    /// <summary>The largest header that there can be: what a command takes beside its body.</summary>
+    public const int HeaderBytesMax = 5 + (Precondition.RevisionsMax * sizeof(long))
+        + 1 + PrincipalBytesMax + 1 + IdempotencyKeyBytesMax + Sha256Bytes + 8
+        + 16
+        + 1 + ContentTypeBytesMax + 2 + KeyBytesMax;
+
     private const byte Version = 1;
     private const byte HasIdempotency = 1;
 
@@ -229,6 +237,9 @@ public static class StoreCommands
         scope[at + 1] = checked((byte)Encoding.ASCII.GetBytes(key, scope.AsSpan(at + 2)));
         return scope;
     }
+
+    /// <summary>The key of such a scope.</summary>
+    internal static ReadOnlySpan<byte> KeyOf(ReadOnlySpan<byte> scope) => scope[(scope[0] + 2)..];
 
     private ref struct Reader(ReadOnlySpan<byte> bytes)
     {

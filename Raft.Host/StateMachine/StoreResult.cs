@@ -55,6 +55,9 @@ public sealed record KeyReused : StoreResult
 /// <summary>The key's own time is older than the table remembers: it may have been executed, so it is not. Nothing was done.</summary>
 public sealed record KeyTooOld(long WindowSeconds) : StoreResult;
 
+/// <summary>The key's own time is ahead of the leader's by more than clocks may differ. Nothing was done.</summary>
+public sealed record KeyFromTheFuture(long AheadMs) : StoreResult;
+
 /// <summary>The table is full of young keys; nothing was done.</summary>
 public sealed record TableFull(int MaxKeys, long RetryAfterMs) : StoreResult;
 

@@ -46,6 +46,7 @@ public sealed class ProblemTests
         Assert.Equal(412, Problems.From(new PreconditionFailed(5, 6, new Term(1)))!.Status);
         Assert.Equal(422, Problems.From(KeyReused.Instance)!.Status);
         Assert.Equal(409, Problems.From(new KeyTooOld(600))!.Status);
+        Assert.Equal((409, "key-from-the-future"), (Problems.From(new KeyFromTheFuture(70_000))!.Status, Problems.From(new KeyFromTheFuture(70_000))!.Name));
         Assert.Equal((429, 2), (Problems.From(new TableFull(1, 1500))!.Status, Problems.From(new TableFull(1, 1500))!.RetryAfter!.Value));
         Assert.Null(Problems.From(new Put(1, true, new Term(1))));
     }
