@@ -234,6 +234,21 @@ public abstract class RpcContract
     }
 
     [Fact]
+    public async Task A_call_to_a_group_that_the_receiver_does_not_run_fails_at_once_and_was_never_done()
+    {
+        await using Endpoints net = await StartAsync(2);
+        await net.CallUntilAnsweredAsync(0, 1, new ReadBarrierCall(1));
+        int calls = net.Handler(1).Calls;
+        IRaftRpc rpc = net.Network.Rpc(0, new GroupId("only-here"));
+        rpc.Start(new RecordingHandler());
+        rpc.ConfigurationChanged(Configuration.Of(net.Network.Members));
+        foreach (LeaderCall call in new LeaderCall[] { new AddEntryCall(new byte[10], 60_000), new ReadBarrierCall(60_000) })
+            await Assert.ThrowsAsync<DestinationNotAliveException>(() => rpc.CallAsync(net.Id(1), call, default).WaitAsync(Samples.Bound));
+        Assert.Equal(calls, net.Handler(1).Calls);
+        await net.CallUntilAnsweredAsync(0, 1, new ReadBarrierCall(1));
+    }
+
+    [Fact]
     public async Task A_call_that_was_under_way_when_the_server_died_may_have_arrived()
     {
         await using Endpoints net = await StartAsync(2);

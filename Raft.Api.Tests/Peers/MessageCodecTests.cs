@@ -104,6 +104,9 @@ public sealed class MessageCodecTests
             case FrameKind.CallReply:
                 MessageCodec.ReadReply(frame.Payload);
                 break;
+            case FrameKind.NoSuchGroup:
+                MessageCodec.ReadNoSuchGroup(frame.Payload);
+                break;
             default:
                 MessageCodec.Read(frame.Kind, frame.Payload, From, To, 1);
                 break;
@@ -127,6 +130,7 @@ public sealed class MessageCodecTests
         MessageCodec.WriteCall(writer, Address, 5, new AddEntryCall(new byte[20], 1_234));
         MessageCodec.WriteReply(writer, Address, 7, new NotLeaderReply(From, new Term(2)));
         MessageCodec.WriteReply(writer, Address, 7, new CallRefusedReply(CallRefusal.TooBig, "1 MiB at most"));
+        MessageCodec.WriteNoSuchGroup(writer, Address, 9);
         return writer.Written.ToArray();
     }
 

@@ -20,7 +20,8 @@ public interface IRaftRpc
     void Send(IReadOnlyList<Message> messages);
 
     /// <summary>Asks another server, usually the leader.</summary>
-    /// <exception cref="Errors.DestinationNotAliveException">Never sent: it is safe to ask again.</exception>
+    /// <exception cref="Errors.DestinationNotAliveException">Never sent, or at once when the server there does not run the
+    /// group: it is safe to ask again.</exception>
     /// <exception cref="Errors.TransportException">It may have arrived.</exception>
     Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation);
 
@@ -72,7 +73,7 @@ public sealed record CallRefusedReply(CallRefusal Reason, string Detail) : Leade
 
 public enum CallRefusal : byte
 {
-    /// <summary>Admission had no room until the deadline.</summary>
+    /// <summary>Admission had no room until the deadline, though a quorum is alive.</summary>
     Overloaded = 1,
 
     /// <summary>The command is over the leader's limit.</summary>
@@ -83,4 +84,7 @@ public enum CallRefusal : byte
 
     /// <summary>The leader's server is stopping.</summary>
     Stopped = 4,
+
+    /// <summary>The deadline passed for another reason than room: a quorum is missing, or leadership is handed over.</summary>
+    TimedOut = 5,
 }

@@ -19,6 +19,9 @@ internal enum FrameKind : byte
 
     Call = 32,
     CallReply = 33,
+
+    /// <summary>The answer to a call of a group that does not run here: nobody heard it.</summary>
+    NoSuchGroup = 34,
 }
 
 /// <summary>The long-lived streams from one node to another, each on a connection of its own.</summary>

@@ -175,6 +175,21 @@ internal static class MessageCodec
         return (id, reply);
     }
 
+    public static void WriteNoSuchGroup(FrameWriter writer, FrameAddress address, ulong id)
+    {
+        writer.Begin(FrameKind.NoSuchGroup, address);
+        writer.UInt64(id);
+        writer.End();
+    }
+
+    public static ulong ReadNoSuchGroup(ReadOnlyMemory<byte> payload)
+    {
+        var reader = new PayloadReader(payload);
+        ulong id = reader.UInt64();
+        reader.End();
+        return id;
+    }
+
     public static void WriteServer(FrameWriter writer, ServerId? server)
     {
         writer.Bool(server is not null);
@@ -278,7 +293,7 @@ internal static class MessageCodec
     private static CallRefusal ReadRefusal(ref PayloadReader reader)
     {
         byte reason = reader.Byte();
-        return reason is >= (byte)CallRefusal.Overloaded and <= (byte)CallRefusal.Stopped
+        return reason is >= (byte)CallRefusal.Overloaded and <= (byte)CallRefusal.TimedOut
             ? (CallRefusal)reason
             : throw BadFrameException.Malformed($"{reason} is no reason to refuse");
     }

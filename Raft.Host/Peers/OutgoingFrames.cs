@@ -23,3 +23,10 @@ internal readonly record struct CallReplyFrame(ulong Id, LeaderReply? Reply, Fra
 
     public void WriteTo(FrameWriter writer) => MessageCodec.WriteReply(writer, Address, Id, Reply);
 }
+
+internal readonly record struct NoSuchGroupFrame(ulong Id, FrameAddress Address) : IFrameSource
+{
+    public long SizeBound => 64 + Address.Group.Length;
+
+    public void WriteTo(FrameWriter writer) => MessageCodec.WriteNoSuchGroup(writer, Address, Id);
+}

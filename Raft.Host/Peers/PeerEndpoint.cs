@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.IO.Pipelines;
+using System.Text;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
@@ -237,7 +238,7 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
                 case FrameKind.Liveness:
                     endpoint.Liveness.Receive(_caller.Server, _caller.StartCount, frame);
                     return;
-                case < FrameKind.AppendRequest or > FrameKind.CallReply:
+                case < FrameKind.AppendRequest or > FrameKind.NoSuchGroup:
                     throw BadFrameException.Malformed($"{(byte)frame.Kind} is no kind of frame here");
             }
 
@@ -255,6 +256,9 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
                 case FrameKind.CallReply:
                     (ulong id, LeaderReply? reply) = MessageCodec.ReadReply(frame.Payload);
                     endpoint.Directory.Find(_caller.Server)?.Calls.Complete(id, reply);
+                    break;
+                case FrameKind.NoSuchGroup:
+                    endpoint.Directory.Find(_caller.Server)?.Calls.Unheard(MessageCodec.ReadNoSuchGroup(frame.Payload), Encoding.UTF8.GetString(frame.Group));
                     break;
                 default:
                     TakeMessage(group, frame);
@@ -283,9 +287,20 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
             (ulong id, LeaderCall call) = MessageCodec.ReadCall(frame.Owned().Payload);
             endpoint.Events.Answerable(_caller.Server, _url);
             if (group is null)
-                _context.Metrics.Dropped("unknown-group"); // the caller learns of it by its own time-out
+                RefuseCall(frame.Group.ToArray(), id);
             else
                 _ = AnswerCallAsync(group, id, call);      // throws nothing
+        }
+
+        /// <summary>At once: else the caller would wait for its own time-out, and not know that nothing was done.</summary>
+        private void RefuseCall(byte[] group, ulong id)
+        {
+            _context.Metrics.Dropped("unknown-group");
+            SendQueue? queue = endpoint.Directory.Find(_caller.Server)?.Bulk.Queue;
+            if (queue?.Add(new NoSuchGroupFrame(id, new FrameAddress(group, _destination, _source)), out _) == Queued.Yes)
+                queue.Wake();
+            else
+                _context.Metrics.Dropped("reply");
         }
 
         private async Task AnswerCallAsync(PeerRpc group, ulong id, LeaderCall call)

@@ -52,6 +52,13 @@ internal sealed class PendingCalls(ServerId server)
             call.Succeed(reply);
     }
 
+    /// <summary>The server there does not run the group: nobody has heard the call.</summary>
+    public void Unheard(ulong id, string group)
+    {
+        if (_calls.TryRemove(id, out PendingCall? call))
+            call.Fail(new DestinationNotAliveException(server, $"{server.Node} does not run group '{group}'; nothing was done."));
+    }
+
     /// <summary>A connection ended. What never left is safe to ask again.</summary>
     /// <param name="leftUpTo">Bytes up to here may have left.</param>
     /// <param name="why">For the exception.</param>
