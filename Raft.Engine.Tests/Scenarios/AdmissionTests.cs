@@ -59,8 +59,9 @@ public sealed class AdmissionTests
 
         cancellation.Cancel();
 
-        RaftTimeoutException error = await Expect.FailsAsync<RaftTimeoutException>(waiting);
+        OverloadedException error = await Expect.FailsAsync<OverloadedException>(waiting);
         Assert.Equal(WriteOutcome.NotSubmitted, error.Outcome);
+        Assert.Contains("1500 bytes", error.Message, StringComparison.Ordinal);
         leader.Machine.Release();
         await behind;
         await Expect.AllAsync(first);
@@ -77,12 +78,59 @@ public sealed class AdmissionTests
             for (int n = 0; n < 15; n++)
                 await leader.AddAsync(Command(n), WaitFor.Committed);
 
-            RaftTimeoutException error = await Expect.FailsAsync<RaftTimeoutException>(followers[0].AddAsync(Command(99)));
+            OverloadedException error = await Expect.FailsAsync<OverloadedException>(followers[0].AddAsync(Command(99)));
 
             Assert.Equal(WriteOutcome.NotSubmitted, error.Outcome);
             Assert.Equal(0, leader.Server.Status.AdmissionWaiting);
             leader.Machine.Release();
             await cluster.ConvergesToAsync([.. Enumerable.Range(0, 15).Select(Command)]);
+        });
+
+    [Fact]
+    public void A_full_budget_without_a_quorum_is_no_overload() => Cluster.Run(
+        5, seed: 99, settings: one => Small(one) with { ForwardTimeout = TimeSpan.FromMilliseconds(250) },
+        scenario: async cluster =>
+        {
+            (Member leader, Member[] followers) = await cluster.RolesAsync();
+            leader.Machine.Hold();
+            for (int n = 0; n < 15; n++)
+                await leader.AddAsync(Command(n), WaitFor.Committed);
+
+            using var cancellation = new CancellationTokenSource();
+            Task<AddedEntry> own = leader.AddAsync(Command(98), cancellation: cancellation.Token);
+            Task<AddedEntry> forwarded = followers[0].AddAsync(Command(99));
+            foreach (Member member in followers[1..])
+                member.Crash();
+            await cluster.World.UntilAsync(() => forwarded.IsCompleted, "the answer of the leader");
+            Assert.True(leader.IsLeader);
+            cancellation.Cancel();
+
+            RaftTimeoutException[] errors = [await Expect.FailsAsync<RaftTimeoutException>(forwarded), await Expect.FailsAsync<RaftTimeoutException>(own)];
+            Assert.All(errors, error => Assert.Equal(WriteOutcome.NotSubmitted, error.Outcome));
+            Assert.All(errors, error => Assert.Contains("A quorum is missing", error.Message, StringComparison.Ordinal));
+        });
+
+    [Fact]
+    public void A_write_that_has_waited_for_a_leader_may_wait_there_only_as_long_as_is_left() => Cluster.Run(
+        1, learners: 1, seed: 100, isStarted: false, settings: one => one with { ForwardTimeout = TimeSpan.FromSeconds(10) },
+        scenario: async cluster =>
+        {
+            List<int> timeouts = [];
+            cluster.Network.ReplyFilter = call =>
+            {
+                timeouts.Add(((AddEntryCall)call).TimeoutMs);
+                return true;
+            };
+            (Member voter, Member learner) = (cluster.Members[0], cluster.Members[1]);
+            await learner.StartAsync();
+            Task<AddedEntry> early = learner.AddAsync("early");
+            await cluster.PassAsync(4);
+            await voter.StartAsync();
+            await early;
+            Assert.InRange(Assert.Single(timeouts), 1_000, 6_000);
+
+            await learner.AddAsync("next");
+            Assert.InRange(timeouts[^1], 9_000, 10_000);
         });
 
     [Fact]

@@ -61,12 +61,16 @@ public sealed class NoOtherVoterException() : RaftException("There is no other v
 /// <summary>The connection failed after the call was sent: it may have arrived.</summary>
 public sealed class TransportException(string detail, Exception? inner = null) : RaftException(detail, WriteOutcome.Unknown, inner);
 
-/// <summary>The destination cannot be reached; the call was never sent.</summary>
-public sealed class DestinationNotAliveException(ServerId destination)
-    : RaftException($"{destination.Node} cannot be reached; nothing was sent.", WriteOutcome.NotSubmitted)
+/// <summary>The call reached no server: the destination cannot be reached, or does not run the group.</summary>
+public sealed class DestinationNotAliveException(ServerId destination, string? detail = null)
+    : RaftException(detail ?? $"{destination.Node} cannot be reached; nothing was sent.", WriteOutcome.NotSubmitted)
 {
     public ServerId Destination { get; } = destination;
 }
+
+/// <summary>A quorum is there, but the leader had no room for the entry until the time was up: its log, disk or state machine
+/// lags behind what is written. Nothing was submitted: come again later, and slower. Rule 7.</summary>
+public sealed class OverloadedException(string detail) : RaftException(detail, WriteOutcome.NotSubmitted);
 
 /// <summary>The caller's time was up, or it cancelled, before anything was submitted (a write) or confirmed (a read). The
 /// message names the voters that are not alive when a quorum is missing.</summary>

@@ -82,6 +82,9 @@ public sealed partial class RaftServer
 
     private CallRefusedReply StoppedReply() => new(CallRefusal.Stopped, _stopReason ?? "it has not started");
 
+    private int MillisecondsUntil(long deadline) =>
+        (int)Math.Max(0, (deadline - _shard.Time.GetTimestamp()) * 1000.0 / _shard.Time.TimestampFrequency);
+
     private long DeadlineIn(int timeoutMs) =>
         _shard.Time.GetTimestamp() + (long)(Math.Max(0, timeoutMs) / 1000.0 * _shard.Time.TimestampFrequency);
 }

@@ -187,7 +187,7 @@ public sealed partial class RaftServer
             foreach (IReadWaiter read in round)
             {
                 if (read is RemoteRead { HasEnded: false } remote && now > remote.Deadline)
-                    remote.TrySetResult(new CallRefusedReply(CallRefusal.Overloaded, "The read barrier found no quorum in time. " + DescribeQuorum()));
+                    remote.TrySetResult(new CallRefusedReply(CallRefusal.TimedOut, "The read barrier found no quorum in time. " + DescribeQuorum()));
             }
         }
     }

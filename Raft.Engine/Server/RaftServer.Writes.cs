@@ -15,6 +15,7 @@ public sealed partial class RaftServer
         if (!TryBegin(write, write.Token))
             return;
 
+        write.ForwardDeadline = _shard.Time.GetTimestamp() + (long)(Settings.ForwardTimeout.TotalSeconds * _shard.Time.TimestampFrequency);
         if (write.Command.Length > Settings.MaxCommandBytes)
         {
             EndFailed(write, new CommandTooBigException(write.Command.Length, Settings.MaxCommandBytes));
@@ -118,7 +119,7 @@ public sealed partial class RaftServer
         Exception? failure = null;
         try
         {
-            reply = await _rpc.CallAsync(leader, new AddEntryCall(write.Command, (int)Settings.ForwardTimeout.TotalMilliseconds), write.Token);
+            reply = await _rpc.CallAsync(leader, new AddEntryCall(write.Command, MillisecondsUntil(write.ForwardDeadline)), write.Token);
         }
         catch (Exception error)
         {
@@ -154,6 +155,10 @@ public sealed partial class RaftServer
                 break;
 
             case CallRefusedReply { Reason: CallRefusal.Overloaded } refused:
+                EndFailed(write, new OverloadedException(refused.Detail));
+                break;
+
+            case CallRefusedReply { Reason: CallRefusal.TimedOut } refused:
                 EndFailed(write, new RaftTimeoutException(refused.Detail));
                 break;
 
@@ -292,8 +297,25 @@ public sealed partial class RaftServer
         EndFailed(write, new CommitStatusUnknownException(detail, error));
     }
 
-    internal void EndUnsubmitted(LocalWrite write) =>
-        EndFailed(write, new RaftTimeoutException("The time was up before the entry was submitted. " + DescribeQuorum()));
+    internal void EndUnsubmitted(LocalWrite write)
+    {
+        if (write.HasEnded)
+            return;
+
+        EndFailed(write, write.WaitsSince != 0 && LacksRoom
+            ? new OverloadedException(DescribeLoad())
+            : new RaftTimeoutException("The time was up before the entry was submitted. " + DescribeQuorum()));
+    }
+
+    /// <summary>What writers in admission wait for: room, and neither a quorum nor the end of a transfer.</summary>
+    private bool LacksRoom => _protocol is { Role: Role.Leader, IsTransferring: false } && DescribeQuorum().Length == 0;
+
+    private string DescribeLoad() =>
+        $"The leader had no room for the entry until the time was up: {_admission.ChargedBytes} bytes are appended and not yet applied, and {_admission.WaitingCount} writers wait.";
+
+    internal CallRefusedReply ExpiredReply() => LacksRoom
+        ? new CallRefusedReply(CallRefusal.Overloaded, DescribeLoad())
+        : new CallRefusedReply(CallRefusal.TimedOut, "The leader could not take the entry until the deadline. " + DescribeQuorum());
 
     private void ExpireWaiting(long now)
     {

@@ -29,7 +29,8 @@ public sealed record RaftServerSettings
     /// <summary>A leader whose oldest queued write waits longer than this hands over. Rule 2.</summary>
     public TimeSpan DiskStall { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long the leader keeps a forwarded write waiting in admission, or a forwarded read for its quorum.</summary>
+    /// <summary>How long after it began a forwarded write may wait in the leader's admission, or a forwarded read for its
+    /// quorum. Shorter than the callers' own patience: then they hear that nothing was submitted, instead of never knowing.</summary>
     public TimeSpan ForwardTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>False: a call made on a follower ends with NotLeaderException instead of being forwarded.</summary>

@@ -40,6 +40,9 @@ internal sealed class LocalWrite(RaftServer server, ReadOnlyMemory<byte> command
     public long Deadline => long.MaxValue;      // its token ends it
     public long WaitsSince { get; set; }
 
+    /// <summary>Until when a leader that it is forwarded to may let it wait.</summary>
+    public long ForwardDeadline { get; set; }
+
     public void Appended(EntryId entry) => server.OnOwnAppended(this, entry);
     public void NotLeader() => server.Route(this);
     public void Expire() => server.EndUnsubmitted(this);
@@ -78,8 +81,7 @@ internal sealed class RemoteWrite(RaftServer server, ServerId from, AddEntryCall
     public void Appended(EntryId entry) => server.OnForwardedAppended(this, entry);
     public void NotLeader() => TrySetResult(server.NotLeaderReply());
 
-    public void Expire() => TrySetResult(new CallRefusedReply(
-        CallRefusal.Overloaded, "The leader had no room for the entry until the deadline. " + server.DescribeQuorum()));
+    public void Expire() => TrySetResult(server.ExpiredReply());
 }
 
 /// <summary>Somebody who waits for a read barrier of this leader.</summary>

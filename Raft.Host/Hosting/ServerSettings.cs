@@ -25,6 +25,8 @@ internal static class ServerSettings
         // The option is about bodies; what is stored has the store's header before it.
         MaxCommandBytes = options.Limits.MaxCommandBytes + StoreCommands.HeaderBytesMax,
         MaxUncommittedBytes = options.Limits.MaxUncommittedBytes,
+        // A forwarded write that finds no room is refused while its client still listens.
+        ForwardTimeout = TimeSpan.FromMilliseconds(options.RequestTimeoutMs * 0.75),
         DiskStall = TimeSpan.FromMilliseconds(options.DiskStallMs),
     };
 }

@@ -18,6 +18,7 @@ public sealed class ProblemTests
         { new StoppedException("x", WriteOutcome.Unknown), 504, "unknown" },
         { new CommandTooBigException(2, 1), 413, "notSubmitted" },
         { new TransportException("x"), 504, "unknown" },
+        { new OverloadedException("x"), 429, "notSubmitted" },
         { new RaftTimeoutException("x"), 503, "notSubmitted" },
         { new RaftTimeoutException("x", WriteOutcome.Unknown), 504, "unknown" },
         { new DestinationNotAliveException(default), 503, "notSubmitted" },
@@ -34,7 +35,7 @@ public sealed class ProblemTests
     {
         Problem problem = Problems.From(error);
         Assert.Equal((status, outcome), (problem.Status, problem.Outcome));
-        Assert.Equal(status == 503, problem.RetryAfter is not null);
+        Assert.Equal(status is 503 or 429, problem.RetryAfter is not null);
         JsonElement json = JsonElement.Parse(problem.ToBytes(isWrite: true));
         Assert.Equal(outcome, json.GetProperty("outcome").GetString());
         Assert.False(JsonElement.Parse(problem.ToBytes(isWrite: false)).TryGetProperty("outcome", out _));
