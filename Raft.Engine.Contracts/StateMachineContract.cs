@@ -103,6 +103,31 @@ public abstract class StateMachineContract
         Assert.All(log.Zip(copies), pair => Assert.True(pair.First.Command.Span.SequenceEqual(pair.Second), "A command was changed by applying it."));
     }
 
+    [Fact]
+    public async Task The_list_of_commands_is_not_used_after_the_call()
+    {
+        CommittedCommand[] log = RandomLog(seed: 9);
+        IStateMachine expected = Create(), machine = Create();
+        List<string> wanted = await ApplyAsync(expected, log, _ => 20);
+
+        // As the server does: one list, filled anew for each call. Results are looked at when it holds something else.
+        List<CommittedCommand> borrowed = [];
+        List<string> results = [];
+        var poison = new CommittedCommand(new LogIndex(1), new Term(1), 1, new byte[] { 0xFF });
+        for (int next = 0; next < log.Length; next += 20)
+        {
+            borrowed.AddRange(log.AsSpan(next, Math.Min(20, log.Length - next)));
+            IReadOnlyList<object?> answers = await machine.ApplyAsync(borrowed, CancellationToken.None);
+            for (int i = 0; i < borrowed.Count; i++)
+                borrowed[i] = poison;
+            results.AddRange(answers.Select(DescribeResult));
+            borrowed.Clear();
+        }
+
+        Assert.Equal(wanted, results);
+        Assert.Equal(Describe(expected), Describe(machine));
+    }
+
     /// <summary>Indexes with holes, because the log also holds other entries; terms and times that never fall.</summary>
     private CommittedCommand[] RandomLog(int seed)
     {

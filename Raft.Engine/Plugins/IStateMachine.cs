@@ -8,6 +8,10 @@ namespace Raft.Engine.Plugins;
 /// Order: committed commands come in log order, each once while the process runs. After a restart they come again from
 /// the beginning of the log (or the last snapshot): in-memory state is rebuilt, durable state must recognise what it has.
 /// Deterministic: the state and the results depend on nothing but the commands, their index, term and time stamp.
+/// Borrowed: the list of commands is the server's and is filled anew for the next call, so it is read during the call (until
+/// the task it returned completes) and never after. The results are read before the next call begins.
+/// Bytes: a command's bytes are never changed or used again, so they may be kept without a copy. They may be a slice of
+/// something larger, such as a whole append request, which then stays in memory: copy what is kept for long. Nobody may write to them.
 /// One call at a time, on the group's shard; long work may be awaited and delays neither replication nor heartbeats.
 /// A failed task stops the server: its state can no longer be trusted.
 /// </remarks>
@@ -15,8 +19,14 @@ public interface IStateMachine
 {
     /// <summary>Applies commands in order and gives one result for each, in the same order; null where there is none.
     /// A result reaches the caller only on the node that was asked.</summary>
+    /// <param name="commands">At least one; valid until the returned task completes.</param>
+    /// <param name="cancellation">Cancelled when the server stops.</param>
     ValueTask<IReadOnlyList<object?>> ApplyAsync(IReadOnlyList<CommittedCommand> commands, CancellationToken cancellation);
 }
 
 /// <summary>A committed command. The time stamp is the leader's, in milliseconds since 1970 UTC, and never falls within a group.</summary>
+/// <param name="Index">Of the entry in the log; ascending, not dense: the log also holds other entries.</param>
+/// <param name="Term">Of the entry.</param>
+/// <param name="TimeMs">The time stamp.</param>
+/// <param name="Command">The bytes that were given to AddEntryAsync; they stay valid and as they are.</param>
 public readonly record struct CommittedCommand(LogIndex Index, Term Term, long TimeMs, ReadOnlyMemory<byte> Command);
