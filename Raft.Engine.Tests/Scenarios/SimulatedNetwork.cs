@@ -5,19 +5,22 @@ using Raft.Engine.Protocol;
 namespace Raft.Engine.Tests.Scenarios;
 
 /// <summary>The network between all servers of one group: what is lost, late or out of order comes from the seed.</summary>
-internal sealed class SimulatedNetwork
+/// <param name="schedule">Runs work after a delay, one at a time.</param>
+/// <param name="now">The time, in ticks.</param>
+/// <param name="random">The seed's.</param>
+internal sealed class SimulatedNetwork(Action<TimeSpan, Action> schedule, Func<long> now, Random random)
 {
     private static readonly TimeSpan PingTime = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan FrameTimeout = TimeSpan.FromMilliseconds(400);
-    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<ServerId, Endpoint> _endpoints = [];
     private readonly HashSet<(ServerId From, ServerId To)> _cuts = [];
     private readonly Dictionary<(ServerId From, ServerId To), long> _lastArrival = [];
 
-    private readonly World _world;
-
-    public SimulatedNetwork(World world) => _world = world;
+    public SimulatedNetwork(World world)
+        : this(world.Schedule, () => world.Time.Ticks, world.Random)
+    {
+    }
 
     /// <summary>The share of one-way messages and frames that is lost.</summary>
     public double Loss { get; set; }
@@ -27,6 +30,9 @@ internal sealed class SimulatedNetwork
 
     /// <summary>The share of messages that arrive twice.</summary>
     public double Doubling { get; set; }
+
+    /// <summary>When the caller gives up on a connection that says nothing.</summary>
+    public TimeSpan CallTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
     public TimeSpan MinDelay { get; set; } = TimeSpan.FromMilliseconds(0.2);
     public TimeSpan MaxDelay { get; set; } = TimeSpan.FromMilliseconds(1);
@@ -55,10 +61,11 @@ internal sealed class SimulatedNetwork
             return;
 
         gone.IsGone = true;
+        gone.EndCalls(to: null);
         foreach (Endpoint other in _endpoints.Values)
         {
             if (IsOpen(server, other.Server))
-                _world.Schedule(Delay(), () => other.SeesGone(server));
+                schedule(Delay(), () => other.SeesGone(server));
         }
     }
 
@@ -87,11 +94,17 @@ internal sealed class SimulatedNetwork
 
     public void Heal() => _cuts.Clear();
 
+    private Random Random => random;
+
+    private long Now => now();
+
+    private void Schedule(TimeSpan delay, Action work) => schedule(delay, work);
+
     private bool IsOpen(ServerId from, ServerId to) => !_cuts.Contains((from, to));
 
-    private TimeSpan Delay() => MinDelay + ((MaxDelay - MinDelay) * _world.Random.NextDouble());
+    private TimeSpan Delay() => MinDelay + ((MaxDelay - MinDelay) * random.NextDouble());
 
-    private bool IsLost() => Loss > 0 && _world.Random.NextDouble() < Loss;
+    private bool IsLost() => Loss > 0 && random.NextDouble() < Loss;
 
     private TimeSpan DelayInOrder(ServerId from, ServerId to)
     {
@@ -99,14 +112,14 @@ internal sealed class SimulatedNetwork
         if (IsReordering)
             return delay;
 
-        long arrival = Math.Max(_world.Time.Ticks + delay.Ticks, _lastArrival.GetValueOrDefault((from, to)));
+        long arrival = Math.Max(now() + delay.Ticks, _lastArrival.GetValueOrDefault((from, to)));
         _lastArrival[(from, to)] = arrival;
-        return TimeSpan.FromTicks(arrival - _world.Time.Ticks);
+        return TimeSpan.FromTicks(arrival - now());
     }
 
     private void Deliver(Endpoint from, ServerId to, Message message)
     {
-        _world.Schedule(DelayInOrder(from.Server, to), () =>
+        schedule(DelayInOrder(from.Server, to), () =>
         {
             if (IsOpen(from.Server, to) && _endpoints.TryGetValue(to, out Endpoint? endpoint))
                 endpoint.Handler?.Receive([message]);
@@ -117,9 +130,16 @@ internal sealed class SimulatedNetwork
     internal sealed class Endpoint(SimulatedNetwork network, ServerId server, long start) : IRaftRpc, IFailureDetector, IPeerLiveness
     {
         private readonly Dictionary<ServerId, Frame> _frames = [];
+        private readonly HashSet<Call> _calls = [];
         private GroupStatus? _announced;
         private long _announcedAt;
         private bool _isStopped;
+
+        /// <summary>A call that waits for its reply.</summary>
+        private sealed class Call(ServerId to) : TaskCompletionSource<LeaderReply>(TaskCreationOptions.RunContinuationsAsynchronously)
+        {
+            public ServerId To { get; } = to;
+        }
 
         private readonly record struct Frame(GroupStatus? Status, long Start, long At, bool IsGone);
 
@@ -149,51 +169,85 @@ internal sealed class SimulatedNetwork
 
                 Message sent = message with { SenderStart = start };
                 network.Deliver(this, message.To, sent);
-                if (network.Doubling > 0 && network._world.Random.NextDouble() < network.Doubling)
+                if (network.Doubling > 0 && network.Random.NextDouble() < network.Doubling)
                     network.Deliver(this, message.To, sent);
             }
         }
 
-        public Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation)
+        public async Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation)
         {
-            var reply = new TaskCompletionSource<LeaderReply>(TaskCreationOptions.RunContinuationsAsynchronously);
-            if (!network._endpoints.TryGetValue(to, out Endpoint? target))
-                return Task.FromException<LeaderReply>(new DestinationNotAliveException(to));
+            cancellation.ThrowIfCancellationRequested();
+            if (_isStopped || IsGone || !network._endpoints.TryGetValue(to, out Endpoint? target))
+                throw new DestinationNotAliveException(to);
 
-            network._world.Schedule(CallTimeout, () => reply.TrySetException(new TransportException("No reply came.")));
-            network._world.Schedule(network.DelayInOrder(Server, to), () =>
+            var reply = new Call(to);
+            _calls.Add(reply);
+            using CancellationTokenRegistration gaveUp = cancellation.UnsafeRegister(_ => reply.TrySetCanceled(cancellation), null);
+            network.Schedule(network.CallTimeout, () => reply.TrySetException(new TransportException("No reply came.")));
+            network.Schedule(network.DelayInOrder(Server, to), () => target.Hear(this, call, reply));
+            try
             {
-                if (target.IsGone)
-                    reply.TrySetException(new TransportException("The connection ended."));
-                else if (network.IsOpen(Server, to) && target.Handler is { } handler)
-                    _ = AnswerAsync(target, handler.ReceiveCallAsync(Server, call), call, reply);
-            });
-            return reply.Task;
+                return await reply.Task;
+            }
+            finally
+            {
+                _calls.Remove(reply);
+            }
         }
 
-        private async Task AnswerAsync(Endpoint target, Task<LeaderReply> answer, LeaderCall call, TaskCompletionSource<LeaderReply> reply)
+        private void Hear(Endpoint from, LeaderCall call, Call reply)
         {
-            LeaderReply value = await answer;
+            if (IsGone)
+                reply.TrySetException(new TransportException("The connection ended."));
+            else if (network.IsOpen(from.Server, Server))
+                _ = AnswerAsync(from, Handler?.ReceiveCallAsync(from.Server, call), call, reply);
+        }
+
+        /// <param name="from">Who asks.</param>
+        /// <param name="answer">Null when the group does not run here.</param>
+        /// <param name="call">The call.</param>
+        /// <param name="reply">Where its caller waits.</param>
+        private async Task AnswerAsync(Endpoint from, Task<LeaderReply>? answer, LeaderCall call, Call reply)
+        {
+            LeaderReply? value = answer is null ? null : await answer;
             if (network.ReplyFilter?.Invoke(call) == false)
                 return;
             TimeSpan extra = network.ReplyDelay?.Invoke(call) ?? TimeSpan.Zero;
-            network._world.Schedule(network.Delay() + extra, () =>
+            network.Schedule(network.Delay() + extra, () =>
             {
-                if (!target.IsGone && !IsGone && network.IsOpen(target.Server, Server))
+                if (IsGone || from.IsGone || !network.IsOpen(Server, from.Server))
+                    return;
+                if (value is not null)
                     reply.TrySetResult(value);
+                else
+                    reply.TrySetException(new DestinationNotAliveException(Server, "The group does not run there; nothing was done."));
             });
+        }
+
+        /// <summary>The connection to this server (null: to all) ended: what is under way may have arrived.</summary>
+        public void EndCalls(ServerId? to)
+        {
+            foreach (Call call in _calls)
+            {
+                if (to is null || call.To == to)
+                    call.TrySetException(new TransportException("The connection ended before the reply came."));
+            }
         }
 
         public void ConfigurationChanged(Configuration configuration) => Configuration = configuration;
 
-        public void Stop() => _isStopped = true;
+        public void Stop()
+        {
+            _isStopped = true;
+            Handler = null;
+        }
 
         public IPeerLiveness ViewOf(GroupId group) => this;
 
         public void Announce(GroupId group, GroupStatus status)
         {
             _announced = status;
-            _announcedAt = network._world.Time.Ticks;
+            _announcedAt = network.Now;
         }
 
         public void Ping()
@@ -203,17 +257,17 @@ internal sealed class SimulatedNetwork
 
             if (!IsPaused)
             {
-                bool isFresh = _announced is not null && network._world.Time.Ticks - _announcedAt <= 2 * PingTime.Ticks;
+                bool isFresh = _announced is not null && network.Now - _announcedAt <= 2 * PingTime.Ticks;
                 foreach (Endpoint other in network._endpoints.Values)
                 {
                     if (other == this || !network.IsOpen(Server, other.Server) || network.IsLost())
                         continue;
                     GroupStatus? status = isFresh ? _announced : null;
-                    network._world.Schedule(network.Delay(), () => other.Sees(Server, status, start));
+                    network.Schedule(network.Delay(), () => other.Sees(Server, status, start));
                 }
             }
 
-            network._world.Schedule(PingTime, Ping);
+            network.Schedule(PingTime, Ping);
         }
 
         private void Sees(ServerId from, GroupStatus? status, long fromStart)
@@ -222,7 +276,7 @@ internal sealed class SimulatedNetwork
             if (IsGone || fromStart < before.Start || (fromStart == before.Start && before.IsGone))
                 return;
 
-            _frames[from] = new Frame(status, fromStart, network._world.Time.Ticks, IsGone: false);
+            _frames[from] = new Frame(status, fromStart, network.Now, IsGone: false);
             if (before.Status != status || before.Start != fromStart)
                 Handler?.LivenessChanged();
         }
@@ -231,11 +285,12 @@ internal sealed class SimulatedNetwork
         {
             Frame before = _frames.GetValueOrDefault(from);
             _frames[from] = before with { IsGone = true };
+            EndCalls(from);
             Handler?.LivenessChanged();
             Handler?.Unreachable(from);
         }
 
-        private bool IsFresh(Frame frame) => !frame.IsGone && frame.At > 0 && network._world.Time.Ticks - frame.At <= FrameTimeout.Ticks;
+        private bool IsFresh(Frame frame) => !frame.IsGone && frame.At > 0 && network.Now - frame.At <= FrameTimeout.Ticks;
 
         LeaderSign IPeerLiveness.LeaderSign(ServerId server, long start, Term term)
         {
