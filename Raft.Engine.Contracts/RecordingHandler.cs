@@ -28,6 +28,9 @@ internal sealed class RecordingHandler : IRaftRpcHandler
             _received.Enqueue(message);
     }
 
+    public Task<SnapshotReply> ReceiveSnapshotAsync(ServerId from, SnapshotChunk chunk) =>
+        Task.FromResult(new SnapshotReply(chunk.Term, SnapshotStatus.Refused, NextOffset: 0, LogIndex.Zero));
+
     public Task<LeaderReply> ReceiveCallAsync(ServerId from, LeaderCall call)
     {
         Interlocked.Increment(ref _calls);

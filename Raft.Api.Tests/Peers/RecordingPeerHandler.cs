@@ -21,6 +21,9 @@ internal sealed class RecordingPeerHandler : IRaftRpcHandler
             _received.Enqueue(message);
     }
 
+    public Task<SnapshotReply> ReceiveSnapshotAsync(ServerId from, SnapshotChunk chunk) =>
+        Task.FromResult(new SnapshotReply(chunk.Term, SnapshotStatus.Refused, NextOffset: 0, LogIndex.Zero));
+
     public Task<LeaderReply> ReceiveCallAsync(ServerId from, LeaderCall call) =>
         Task.FromResult<LeaderReply>(new NotLeaderReply(null, Term.Zero));
 

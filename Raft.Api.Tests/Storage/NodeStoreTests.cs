@@ -200,7 +200,7 @@ public sealed class NodeStoreTests
     public async Task Deletion_marks_and_descriptors_survive_and_deleted_entries_are_gone()
     {
         var files = new SimulatedFiles();
-        var descriptor = new SnapshotDescriptor("s1", new LogIndex(300), new Term(1), Configuration.Empty, 77, 99);
+        var descriptor = new SnapshotDescriptor("s1", new LogIndex(300), new Term(1), Configuration.Empty, new LogIndex(1), 77, 99);
         Entry[] entries = Commands(1, 500, 1, 400);
         for (int opened = 0; opened < 3; opened++)
         {

@@ -166,7 +166,7 @@ public class FollowingTests
     public void An_append_that_begins_inside_the_snapshot_matches()
     {
         Configuration configuration = ConfigurationOf(3);
-        var snapshot = new SnapshotDescriptor("s", new LogIndex(10), new Term(3), configuration, SizeBytes: 0, Hash: 0);
+        var snapshot = new SnapshotDescriptor("s", new LogIndex(10), new Term(3), configuration, new LogIndex(1), SizeBytes: 0, Hash: 0);
         var state = new PersistedState(new TermAndVote(new Term(4), null), snapshot, new LogIndex(11), new LogIndex(10), [], [], []);
         var protocol = new RaftProtocol(
             new ProtocolSettings { Self = IdOf(1), StartCount = 1 }, state, new ScriptedLiveness(), new Random(7));

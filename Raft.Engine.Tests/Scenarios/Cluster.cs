@@ -185,6 +185,10 @@ internal sealed class RecordingMachine : IStateMachine
         _held = null;
     }
 
+    public IStateSnapshot TakeSnapshot() => throw new NotSupportedException();
+
+    public ValueTask LoadSnapshotAsync(Stream content, CancellationToken cancellation) => throw new NotSupportedException();
+
     public async ValueTask<IReadOnlyList<object?>> ApplyAsync(IReadOnlyList<CommittedCommand> commands, CancellationToken cancellation)
     {
         if (_held is { } held)

@@ -130,6 +130,9 @@ public sealed class SimulatedNetworkContractTests : RpcContract
         public Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation) =>
             world.RunAsync(() => inner.CallAsync(to, call, cancellation));
 
+        public Task<SnapshotReply> SendSnapshotAsync(ServerId to, SnapshotChunk chunk, CancellationToken cancellation) =>
+            world.RunAsync(() => inner.SendSnapshotAsync(to, chunk, cancellation));
+
         public void ConfigurationChanged(Configuration configuration) => world.Run(() => inner.ConfigurationChanged(configuration));
 
         public void Stop() => world.Run(inner.Stop);

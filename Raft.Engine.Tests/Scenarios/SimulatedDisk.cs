@@ -119,6 +119,12 @@ internal sealed class SimulatedDisk
             return new(read);
         }
 
+        public Task<SnapshotFile> WriteSnapshotAsync(IStateSnapshot picture, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public ValueTask<ISnapshotReceiver> ReceiveSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public ValueTask<ISnapshotReader> OpenSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) => throw new NotSupportedException();
+
         /// <summary>Group commit: one sync for all that is queued.</summary>
         internal void StartSync()
         {

@@ -195,6 +195,9 @@ internal sealed class SimulatedNetwork(Action<TimeSpan, Action> schedule, Func<l
             }
         }
 
+        public Task<SnapshotReply> SendSnapshotAsync(ServerId to, SnapshotChunk chunk, CancellationToken cancellation) =>
+            throw new NotSupportedException();
+
         private void Hear(Endpoint from, LeaderCall call, Call reply)
         {
             if (IsGone)

@@ -48,6 +48,12 @@ public sealed class ConfigurationChangeInProgressException(string detail) : Raft
 
 public sealed class InvalidConfigurationException(string detail) : RaftException(detail, WriteOutcome.NotSubmitted);
 
+/// <summary>The configuration is not the one that the caller expected: it was changed meanwhile. Nothing was submitted: look again.</summary>
+public sealed class ConfigurationMovedException(string detail) : RaftException(detail, WriteOutcome.NotSubmitted);
+
+/// <summary>The server named cannot take leadership over: unknown, no voter, the leader itself, or not alive. Leadership stays.</summary>
+public sealed class InvalidTransferTargetException(string detail) : RaftException(detail, WriteOutcome.NotSubmitted);
+
 /// <summary>Over the limit; nothing was submitted and a retry will not help.</summary>
 public sealed class CommandTooBigException(long size, long limit)
     : RaftException($"The command has {size} bytes; the limit is {limit}.", WriteOutcome.NotSubmitted)

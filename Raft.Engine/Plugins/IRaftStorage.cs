@@ -20,7 +20,7 @@ public interface IRaftStorage
     /// <exception cref="Errors.CorruptStorageException">Names file, offset and remedy.</exception>
     ValueTask<PersistedState> LoadAsync(long cacheBytes, CancellationToken cancellation);
 
-    /// <summary>Stores term and vote, truncates, appends. Null stores nothing, and still completes after all earlier
+    /// <summary>Stores term and vote, truncates, appends, puts a snapshot in force, deletes, in this order. Null stores nothing, and still completes after all earlier
     /// requests: an acknowledgement sent with it may lean on them.</summary>
     Task PersistAsync(PersistRequest? request);
 
@@ -28,4 +28,43 @@ public interface IRaftStorage
     /// <paramref name="maxBytes"/> (by <see cref="Entry.CostBytes"/>) are reached. Empty when the log no longer holds
     /// <paramref name="from"/>.</summary>
     ValueTask<IReadOnlyList<Entry>> ReadEntriesAsync(LogIndex from, LogIndex to, int maxBytes, CancellationToken cancellation);
+
+    /// <summary>Writes a new snapshot file, away from the shard's thread: whole and synced, its name too, when the task
+    /// completes. Not in force before a <see cref="PersistRequest.Snapshot"/> names it: a restart deletes what is not.</summary>
+    Task<SnapshotFile> WriteSnapshotAsync(IStateSnapshot picture, CancellationToken cancellation);
+
+    /// <summary>Begins to receive a snapshot of another server, or goes on with what came of the same content (index, term, size
+    /// and hash) before a break. At most one at a time; a begun one of other content is deleted.</summary>
+    ValueTask<ISnapshotReceiver> ReceiveSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation);
+
+    /// <summary>Opens a snapshot file for reading; it stays readable until disposed, also when a newer one takes its place.</summary>
+    /// <exception cref="Errors.CorruptStorageException">It is not there, or not whole.</exception>
+    ValueTask<ISnapshotReader> OpenSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation);
+}
+
+/// <summary>A snapshot file as the storage that wrote it names it.</summary>
+public readonly record struct SnapshotFile(string SnapshotId, long SizeBytes, UInt128 Hash);
+
+/// <summary>A snapshot on its way in. Calls come one after the other.</summary>
+public interface ISnapshotReceiver : IAsyncDisposable
+{
+    /// <summary>Where to go on: so many bytes are there.</summary>
+    long NextOffset { get; }
+
+    /// <summary>Adds a chunk at <see cref="NextOffset"/>. The bytes are borrowed until the task completes.</summary>
+    ValueTask WriteAsync(ReadOnlyMemory<byte> chunk, CancellationToken cancellation);
+
+    /// <summary>All bytes are there: size and hash are verified, the file synced and named.</summary>
+    /// <exception cref="InvalidDataException">It is not what the descriptor says; what came is deleted.</exception>
+    Task<SnapshotFile> CompleteAsync(CancellationToken cancellation);
+}
+
+/// <summary>A snapshot file open for reading. Reads may come from any thread.</summary>
+public interface ISnapshotReader : IAsyncDisposable
+{
+    long SizeBytes { get; }
+
+    /// <summary>Reads content from an offset on; as much as the buffer takes, less only at the end.</summary>
+    /// <exception cref="Errors.CorruptStorageException">The file is damaged.</exception>
+    ValueTask<int> ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellation);
 }

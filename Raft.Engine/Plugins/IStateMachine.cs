@@ -13,6 +13,8 @@ namespace Raft.Engine.Plugins;
 /// Bytes: a command's bytes are never changed or used again, so they may be kept without a copy. They may be a slice of
 /// something larger, such as a whole append request, which then stays in memory: copy what is kept for long. Nobody may write to them.
 /// One call at a time, on the group's shard; long work may be awaited and delays neither replication nor heartbeats.
+/// Snapshots: a picture holds all commands up to its moment and none after; loading it elsewhere gives an equal state. A state
+/// machine that loads does long work on a thread of its own, because the caller is a shard's only thread.
 /// A failed task stops the server: its state can no longer be trusted.
 /// </remarks>
 public interface IStateMachine
@@ -22,6 +24,24 @@ public interface IStateMachine
     /// <param name="commands">At least one; valid until the returned task completes.</param>
     /// <param name="cancellation">Cancelled when the server stops.</param>
     ValueTask<IReadOnlyList<object?>> ApplyAsync(IReadOnlyList<CommittedCommand> commands, CancellationToken cancellation);
+
+    /// <summary>A picture of the state as of the last applied command, to be written while commands go on. Called on the shard
+    /// between two calls of ApplyAsync; returns at once: copy on write, not a copy. One picture is taken at a time.</summary>
+    IStateSnapshot TakeSnapshot();
+
+    /// <summary>Replaces the whole state by one that a picture wrote, of this or of another server, of this release or the one
+    /// before. All or nothing: on failure the state may not be a mixture (the server stops anyway).</summary>
+    /// <param name="content">Read once, to its end. Its bytes have been verified against their hash before.</param>
+    /// <param name="cancellation">Cancelled when the server stops.</param>
+    ValueTask LoadSnapshotAsync(Stream content, CancellationToken cancellation);
+}
+
+/// <summary>A picture of a state machine at one index. Disposed when it is written, or no longer wanted.</summary>
+public interface IStateSnapshot : IDisposable
+{
+    /// <summary>Writes the picture. Called once, from any thread, while commands are being applied: it says nothing of them. The
+    /// same state may give other bytes on another server.</summary>
+    Task WriteAsync(Stream target, CancellationToken cancellation);
 }
 
 /// <summary>A committed command. The time stamp is the leader's, in milliseconds since 1970 UTC, and never falls within a group.</summary>
@@ -29,4 +49,8 @@ public interface IStateMachine
 /// <param name="Term">Of the entry.</param>
 /// <param name="TimeMs">The time stamp.</param>
 /// <param name="Command">The bytes that were given to AddEntryAsync; they stay valid and as they are.</param>
-public readonly record struct CommittedCommand(LogIndex Index, Term Term, long TimeMs, ReadOnlyMemory<byte> Command);
+public readonly record struct CommittedCommand(LogIndex Index, Term Term, long TimeMs, ReadOnlyMemory<byte> Command)
+{
+    /// <summary>A command of the process around the engine (<see cref="EntryKind.System"/>), not of the user's.</summary>
+    public bool IsSystem { get; init; }
+}

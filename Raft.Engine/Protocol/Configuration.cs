@@ -26,6 +26,10 @@ public sealed record Member(NodeId Node, StorageId Storage, MemberKind Kind, str
 /// <param name="Previous">While joint the members before the change; else empty.</param>
 public sealed record Configuration(IReadOnlyList<Member> Current, IReadOnlyList<Member> Previous)
 {
+    /// <summary>What the members are to be once those that join have caught up; empty when nothing more is wanted. It is in the
+    /// log, so that whoever leads then finishes the change. Rule 8.</summary>
+    public IReadOnlyList<Member> Target { get; init; } = [];
+
     public static readonly Configuration Empty = new([], []);
 
     /// <summary>A joint configuration: C_old,new.</summary>
@@ -45,17 +49,22 @@ public sealed record Configuration(IReadOnlyList<Member> Current, IReadOnlyList<
         Current.Any(member => member.Id == server && member.Kind == MemberKind.Voter)
         || Previous.Any(member => member.Id == server && member.Kind == MemberKind.Voter);
 
+    // 1: both sets. 2: and a target. Without one the bytes are of version 1, so that a first configuration keeps its hash.
     private const byte FormatVersion = 1;
+    private const byte FormatVersionWithTarget = 2;
     private const int MembersMax = 10_000;
     private static readonly UTF8Encoding _utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>The bytes of a configuration entry. Version, then both sets; little endian, UTF-8 with length.</summary>
     public byte[] Encode()
     {
-        var bytes = new byte[1 + SizeOf(Current) + SizeOf(Previous)];
-        bytes[0] = FormatVersion;
+        bool hasTarget = Target.Count > 0;
+        var bytes = new byte[1 + SizeOf(Current) + SizeOf(Previous) + (hasTarget ? SizeOf(Target) : 0)];
+        bytes[0] = hasTarget ? FormatVersionWithTarget : FormatVersion;
         Span<byte> rest = WriteMembers(bytes.AsSpan(1), Current);
         rest = WriteMembers(rest, Previous);
+        if (hasTarget)
+            rest = WriteMembers(rest, Target);
         Invariant.Holds(rest.IsEmpty);
         return bytes;
     }
@@ -65,10 +74,11 @@ public sealed record Configuration(IReadOnlyList<Member> Current, IReadOnlyList<
     {
         ReadOnlySpan<byte> rest = payload;
         byte version = Take(ref rest, 1)[0];
-        if (version != FormatVersion)
-            throw new InvalidDataException($"A configuration entry has format {version}; this release knows {FormatVersion}.");
+        if (version is not (FormatVersion or FormatVersionWithTarget))
+            throw new InvalidDataException($"A configuration entry has format {version}; this release knows up to {FormatVersionWithTarget}.");
 
-        return new Configuration(ReadMembers(ref rest), ReadMembers(ref rest));
+        var configuration = new Configuration(ReadMembers(ref rest), ReadMembers(ref rest));
+        return version == FormatVersion ? configuration : configuration with { Target = ReadMembers(ref rest) };
     }
 
     private static int SizeOf(IReadOnlyList<Member> members)

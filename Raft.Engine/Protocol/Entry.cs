@@ -11,6 +11,10 @@ public enum EntryKind : byte
 
     /// <summary>Nothing: a new leader's first entry, which lets it commit those before it. PhD 3.6.2</summary>
     Empty = 3,
+
+    /// <summary>A command of the process around the engine. The state machine is handed it in order like any other, marked as
+    /// <c>CommittedCommand.IsSystem</c>, so that a wrapper can keep it from the user's own state machine.</summary>
+    System = 4,
 }
 
 /// <summary>One entry of the log. Immutable; the payload must not be changed by whoever handed it over.</summary>

@@ -11,6 +11,10 @@ namespace Raft.Engine.Protocol;
 /// <param name="ReadsFailed">Read barriers that ended because this server no longer leads.</param>
 /// <param name="EntriesWanted">Older entries that memory does not hold and a lagging peer needs, or, with this server
 /// itself as the peer, its own state machine after a start.</param>
+/// <param name="SnapshotToLoad">The state machine loads it in place of the entries that it covers, after all entries of earlier
+/// batches and before those of this one: it is in force and durable. Also the first thing after a start.</param>
+/// <param name="SnapshotsToSend">Peers that need a snapshot: one transfer each, which ends in OnSnapshotSent.</param>
+/// <param name="AbortTransfers">All transfers under way end before this batch's messages leave: term, vote or leadership changed. Rule 6.</param>
 /// <param name="ConfigurationInForce">Set when it changed, also back by truncation: it counts from append. PhD 4.1</param>
 /// <param name="RoleChange">Set when role, term or known leader changed.</param>
 public sealed record OutputBatch(
@@ -23,6 +27,9 @@ public sealed record OutputBatch(
     IReadOnlyList<ReadReady> ReadsReady,
     IReadOnlyList<ReadId> ReadsFailed,
     IReadOnlyList<EntriesWanted> EntriesWanted,
+    SnapshotDescriptor? SnapshotToLoad,
+    IReadOnlyList<SnapshotToSend> SnapshotsToSend,
+    bool AbortTransfers,
     Configuration? ConfigurationInForce,
     RoleChange? RoleChange);
 
@@ -32,6 +39,9 @@ public readonly record struct ReadReady(ReadId ReadId, LogIndex Index);
 /// <summary>Please read entries [<paramref name="From"/>, <paramref name="To"/>] from storage, at most about
 /// <paramref name="MaxBytes"/> but at least one, and hand them to <see cref="RaftProtocol.OnEntriesRead"/>.</summary>
 public readonly record struct EntriesWanted(ServerId Peer, LogIndex From, LogIndex To, int MaxBytes);
+
+/// <summary>Please send this snapshot to the peer, as the leader of <paramref name="Term"/>.</summary>
+public readonly record struct SnapshotToSend(ServerId Peer, Term Term, SnapshotDescriptor Snapshot);
 
 public readonly record struct RoleChange(Role Role, Term Term, ServerId? Leader);
 

@@ -24,6 +24,12 @@ public sealed record ProtocolSettings
     /// <summary>Bytes of entries in one append request; a single larger entry goes alone.</summary>
     public int MaxAppendBytes { get; init; } = 256 << 10;
 
+    /// <summary>So many entries before a snapshot stay in the log for lagging peers, within <see cref="SnapshotTrailingBytes"/>.</summary>
+    public long SnapshotTrailingEntries { get; init; } = 10_000;
+
+    /// <summary>And at most so many bytes of them.</summary>
+    public long SnapshotTrailingBytes { get; init; } = 8 << 20;
+
     /// <summary>Bytes of recent entries that memory keeps for lagging peers, beside what is not durable or not applied.</summary>
     public long MaxCacheBytes { get; init; } = 16 << 20;
 }

@@ -65,6 +65,9 @@ public sealed partial class RaftProtocol
             Taken(_readsReady),
             Taken(_readsFailed),
             Taken(_entriesWanted),
+            SnapshotToLoad: null,
+            SnapshotsToSend: [],
+            AbortTransfers: false,
             configuration,
             roleChange);
     }

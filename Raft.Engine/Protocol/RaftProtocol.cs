@@ -131,7 +131,8 @@ public sealed partial class RaftProtocol
         peer.NextIndex,
         peer.InFlightCount,
         peer.InFlightBytes,
-        _liveness.IsAlive(peer.Id)))];
+        _liveness.IsAlive(peer.Id),
+        CaughtUpRounds: 0))];
 
     /// <summary>Takes a message from another server. Any message, at any time, in any order, is safe.</summary>
     public void Step(Message message)

@@ -213,6 +213,7 @@ public sealed partial class RaftServer
             protocol.Role, protocol.CurrentTerm, protocol.Leader,
             protocol.CommitIndex, _appliedIndex, protocol.DurableIndex, protocol.FirstIndex, protocol.LastIndex,
             protocol.Configuration, protocol.ConfigurationIndex, _peers,
-            _admission.ChargedBytes, _admission.WaitingCount, _toApplyEntries, _toApplyBytes, _calls.Count);
+            _admission.ChargedBytes, _admission.WaitingCount, _toApplyEntries, _toApplyBytes, _calls.Count,
+            Snapshot: null, IsTakingSnapshot: false, SnapshotTransfers: []);
     }
 }

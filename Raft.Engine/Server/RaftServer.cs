@@ -180,6 +180,47 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         return read.Task;
     }
 
+    /// <summary>As <see cref="AddEntryAsync"/>, for a command of the process around the engine (<see cref="EntryKind.System"/>).</summary>
+    public Task<AddedEntry> AddSystemEntryAsync(ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation) =>
+        throw new NotSupportedException();
+
+    /// <summary>Changes the members, on the leader or forwarded to it. Returns once the first entry of the change is committed and
+    /// known here: the rest (joining members that catch up, the way out of a joint configuration) goes on by itself and is seen in
+    /// <see cref="Configuration"/>. Returns the index of the configuration in force when there was nothing to do. Rule 8.</summary>
+    /// <exception cref="ConfigurationChangeInProgressException">Another change is not done.</exception>
+    /// <exception cref="ConfigurationMovedException">The configuration has another index than the change expects.</exception>
+    /// <exception cref="InvalidConfigurationException">It makes no sense, or would obviously lose the quorum.</exception>
+    /// <exception cref="CommitStatusUnknownException">It may or may not happen; asking again is safe.</exception>
+    public Task<LogIndex> ChangeMembersAsync(MembershipChange change, CancellationToken cancellation) =>
+        throw new NotSupportedException();
+
+    /// <summary>Makes these the members; returns when all of it is done: committed, not joint, every voter of the set a voter.</summary>
+    public Task SetConfigurationAsync(IReadOnlyList<Member> members, CancellationToken cancellation) =>
+        throw new NotSupportedException();
+
+    /// <summary>Adds and removes members; returns when all of it is done.</summary>
+    public Task ModifyConfigurationAsync(IReadOnlyList<Member> add, IReadOnlyList<ServerId> remove, CancellationToken cancellation) =>
+        throw new NotSupportedException();
+
+    /// <summary>Hands leadership over, to the node named or to the most caught-up voter that is alive; on any member. Rule 10.</summary>
+    /// <returns>Who leads now, as far as the former leader knows.</returns>
+    /// <exception cref="InvalidTransferTargetException">The node cannot lead.</exception>
+    /// <exception cref="NoOtherVoterException">There is nobody to hand over to.</exception>
+    /// <exception cref="RaftTimeoutException">The target did not take over in time; the leader serves on.</exception>
+    public Task<ServerId?> TransferLeadershipAsync(NodeId? target, TimeSpan timeout, CancellationToken cancellation) =>
+        throw new NotSupportedException();
+
+    /// <summary>If this server leads, hands over to the best voter; returns at once when it does not lead.</summary>
+    /// <exception cref="NoOtherVoterException">There is nobody to hand over to; it leads on.</exception>
+    /// <exception cref="RaftTimeoutException">Nobody took over in time; it leads on.</exception>
+    public Task StepDownAsync(TimeSpan timeout, CancellationToken cancellation) =>
+        throw new NotSupportedException();
+
+    /// <summary>Takes a snapshot of what is applied, and lets the log before it go (but for the trailing entries). Returns when
+    /// its descriptor is durable; the newest one when nothing was applied since. Rule 6.</summary>
+    public Task<SnapshotDescriptor?> TriggerSnapshotAsync(CancellationToken cancellation) =>
+        throw new NotSupportedException();
+
     /// <summary>Returns the leader as soon as one is known.</summary>
     /// <exception cref="RaftTimeoutException">The token was cancelled before that; names the voters that are not alive.</exception>
     public Task<ServerId> WaitForLeaderAsync(CancellationToken cancellation) => WaitForState(untilLeader: true, cancellation);
@@ -219,6 +260,9 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
                 return Task.FromResult<LeaderReply>(new CallRefusedReply(CallRefusal.Stopped, $"This release does not know {call?.GetType().Name}."));
         }
     }
+
+    public Task<SnapshotReply> ReceiveSnapshotAsync(ServerId from, SnapshotChunk chunk) =>
+        Task.FromResult(new SnapshotReply(CurrentTerm, SnapshotStatus.Refused, NextOffset: 0, LogIndex.Zero));
 
     public void Unreachable(ServerId server) =>
         _shard.Post(

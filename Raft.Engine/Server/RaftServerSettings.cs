@@ -36,6 +36,18 @@ public sealed record RaftServerSettings
     /// <summary>False: a call made on a follower ends with NotLeaderException instead of being forwarded.</summary>
     public bool ForwardCalls { get; init; } = true;
 
+    /// <summary>No snapshot is taken by itself before the log has grown by this many bytes since the last one.</summary>
+    public long SnapshotFloorBytes { get; init; } = 32 << 20;
+
+    /// <summary>A snapshot is taken at the latest when the log has grown by this many bytes since the last one, however large that one was.</summary>
+    public long MaxLogDiskBytes { get; init; } = 1L << 30;
+
+    /// <summary>Bytes of a snapshot in one chunk.</summary>
+    public int SnapshotChunkBytes { get; init; } = 512 << 10;
+
+    /// <summary>Bytes of snapshots that this server sends in a second, to all peers together; 0: as fast as they take them.</summary>
+    public long SnapshotSendBytesPerSecond { get; init; } = 64 << 20;
+
     /// <summary>Commands handed to the state machine in one call, at the most.</summary>
     public int MaxApplyEntries { get; init; } = 1024;
 
@@ -49,16 +61,24 @@ public sealed record RaftServerSettings
 /// <param name="ApplierQueueEntries">Committed entries that the state machine has not been given or not finished.</param>
 /// <param name="ApplierQueueBytes">Their bytes.</param>
 /// <param name="PendingCalls">Local calls under way.</param>
+/// <param name="Snapshot">The newest in force; null when none was taken.</param>
+/// <param name="IsTakingSnapshot">One is being written.</param>
+/// <param name="SnapshotTransfers">On the leader: snapshots on their way to peers.</param>
 public sealed record ServerStatus(
     Role Role, Term Term, ServerId? Leader,
     LogIndex CommitIndex, LogIndex AppliedIndex, LogIndex DurableIndex, LogIndex FirstIndex, LogIndex LastIndex,
     Configuration Configuration, LogIndex ConfigurationIndex,
     IReadOnlyList<PeerProgress> Peers,
-    long AdmittedBytes, int AdmissionWaiting, long ApplierQueueEntries, long ApplierQueueBytes, int PendingCalls)
+    long AdmittedBytes, int AdmissionWaiting, long ApplierQueueEntries, long ApplierQueueBytes, int PendingCalls,
+    SnapshotDescriptor? Snapshot, bool IsTakingSnapshot, IReadOnlyList<SnapshotProgress> SnapshotTransfers)
 {
     internal static readonly ServerStatus NotStarted = new(
         Role.Follower, Term.Zero, Leader: null,
         LogIndex.Zero, LogIndex.Zero, LogIndex.Zero, new LogIndex(1), LogIndex.Zero,
         Configuration.Empty, LogIndex.Zero, Peers: [],
-        AdmittedBytes: 0, AdmissionWaiting: 0, ApplierQueueEntries: 0, ApplierQueueBytes: 0, PendingCalls: 0);
+        AdmittedBytes: 0, AdmissionWaiting: 0, ApplierQueueEntries: 0, ApplierQueueBytes: 0, PendingCalls: 0,
+        Snapshot: null, IsTakingSnapshot: false, SnapshotTransfers: []);
 }
+
+/// <summary>A snapshot on its way to a peer.</summary>
+public readonly record struct SnapshotProgress(ServerId Peer, LogIndex Index, long SentBytes, long SizeBytes);

@@ -75,6 +75,9 @@ internal sealed class PeerRpc(GroupId group, PeerContext context, PeerDirectory 
         touched?.Wake();
     }
 
+    public Task<SnapshotReply> SendSnapshotAsync(ServerId to, SnapshotChunk chunk, CancellationToken cancellation) =>
+        throw new NotSupportedException();
+
     public async Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();

@@ -58,6 +58,10 @@ public sealed class Store : IStateMachine
         return ValueTask.FromResult<IReadOnlyList<object?>>(results);
     }
 
+    public IStateSnapshot TakeSnapshot() => throw new NotSupportedException();
+
+    public ValueTask LoadSnapshotAsync(Stream content, CancellationToken cancellation) => throw new NotSupportedException();
+
     /// <summary>The value of a key; null when it is not there.</summary>
     public KeyValue? Get(ReadOnlySpan<byte> key)
     {

@@ -91,6 +91,12 @@ internal sealed class DurableStorage : IRaftStorage
         return new ValueTask<IReadOnlyList<Entry>>(_threads.Database!.ReadAsync(this, from, to, maxBytes).WaitAsync(cancellation));
     }
 
+    public Task<SnapshotFile> WriteSnapshotAsync(IStateSnapshot picture, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public ValueTask<ISnapshotReceiver> ReceiveSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public ValueTask<ISnapshotReader> OpenSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) => throw new NotSupportedException();
+
     /// <summary>Adds what memory holds from <paramref name="from"/> on; false when it begins later, or there is none.</summary>
     internal bool AddFromMemory(List<Entry> entries, LogIndex from, LogIndex to, int maxBytes, ref long bytes)
     {

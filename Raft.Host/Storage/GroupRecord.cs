@@ -102,11 +102,12 @@ internal sealed class GroupRecord
     public static byte[] Encode(SnapshotDescriptor descriptor)
     {
         byte[] configuration = descriptor.Configuration.Encode();
-        byte[] bytes = new byte[StorageWriter.NameBytes(descriptor.SnapshotId) + 8 + 8 + 4 + configuration.Length + 8 + 16];
+        byte[] bytes = new byte[StorageWriter.NameBytes(descriptor.SnapshotId) + 8 + 8 + 8 + 4 + configuration.Length + 8 + 16];
         var writer = new StorageWriter(bytes);
         writer.Name(descriptor.SnapshotId);
         writer.Int64(descriptor.Index.Value);
         writer.Int64(descriptor.Term.Value);
+        writer.Int64(descriptor.ConfigurationIndex.Value);
         writer.Int32(configuration.Length);
         writer.Bytes(configuration);
         writer.Int64(descriptor.SizeBytes);
@@ -120,7 +121,8 @@ internal sealed class GroupRecord
         string id = reader.Name();
         var index = new LogIndex(reader.Int64());
         var term = new Term(reader.Int64());
+        var configurationIndex = new LogIndex(reader.Int64());
         Configuration configuration = Configuration.Decode(reader.Bytes(reader.Int32()).Span);
-        return new SnapshotDescriptor(id, index, term, configuration, reader.Int64(), reader.UInt128());
+        return new SnapshotDescriptor(id, index, term, configuration, configurationIndex, reader.Int64(), reader.UInt128());
     }
 }
