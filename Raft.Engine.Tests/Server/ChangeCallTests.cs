@@ -83,6 +83,7 @@ public sealed class ChangeCallTests
     public void A_second_change_is_refused_until_the_first_is_done(bool isForwarded) => Cluster.Run(5, seed: 355, async cluster =>
     {
         (Member leader, Member[] followers) = await cluster.RolesAsync();
+        await leader.AddAsync("warm");
         cluster.Network.Filter = message => message is not AppendReply;     // nothing commits
         Task<LogIndex> first = leader.Server.ChangeMembersAsync(Remove(followers[3]), default);
         await cluster.World.UntilAsync(() => leader.Server.Configuration.IsJoint, "the first change has begun");
@@ -124,6 +125,7 @@ public sealed class ChangeCallTests
     public void A_change_that_a_new_leader_has_overwritten_is_asked_again() => Cluster.Run(5, seed: 358, async cluster =>
     {
         (Member old, Member[] followers) = await cluster.RolesAsync();
+        await old.AddAsync("warm");
         cluster.Network.Isolate(old.Id);
         Task<LogIndex> call = old.Server.ChangeMembersAsync(Remove(followers[3]), default);
         await cluster.World.UntilAsync(() => old.Server.Configuration.IsJoint, "it is appended");
@@ -168,7 +170,7 @@ public sealed class ChangeCallTests
         await cluster.PassAsync(5);         // its leader is forgotten by now, or not
         await Expect.FailsAsync<NotMemberException>(removed.AddAsync("no"));
         await Expect.FailsAsync<NotMemberException>(removed.Server.TransferLeadershipAsync(null, TimeSpan.FromSeconds(1), default));
-        Assert.Equal(0, removed.Server.Status.PendingCalls);
+        await cluster.World.UntilAsync(() => removed.Server.Status.PendingCalls == 0, "no call is left");
         await leader.AddAsync("yes");
         await cluster.World.UntilAsync(() => followers[0].Applied.Count == 1, "the others go on");
     });
@@ -197,6 +199,7 @@ public sealed class ChangeCallTests
     public void Time_that_is_up_is_unknown_once_it_was_submitted_and_not_before() => Cluster.Run(3, seed: 362, async cluster =>
     {
         (Member leader, Member[] followers) = await cluster.RolesAsync();
+        await leader.AddAsync("warm");
         cluster.Network.Filter = message => message is not AppendReply;
         using var cancellation = new CancellationTokenSource();
         Task<LogIndex> submitted = leader.Server.ChangeMembersAsync(Remove(followers[1]), cancellation.Token);

@@ -56,7 +56,7 @@ public sealed class TransferCallTests
         }
 
         Assert.True(leader.IsLeader);
-        Assert.Equal(0, asked.Status.PendingCalls);
+        await cluster.World.UntilAsync(() => asked.Status.PendingCalls == 0, "no call is left");
     });
 
     [Fact]

@@ -72,6 +72,8 @@ internal sealed class ApiServices(ApiSettings settings, GroupRegistry groups, No
             using Deadlines.Deadline deadline = Deadlines.Start(context.RequestAborted);
             byte[] command = await ReadCommandAsync(context, group, kind, resource, key, precondition, contentType, idempotencyKey, check, deadline.Token);
             AddedEntry entry = await group.Server.AddEntryAsync(command, wait, deadline.Token);
+            if (entry.IsResultLost)
+                throw new CommitStatusUnknownException("The entry was committed, and this node does not know its result: a snapshot brought its effect.");
             RaftHeaders.Set(context, entry.Term, entry.Index);
             var result = entry.Result as StoreResult;
             if (result is Replayed replayed)
