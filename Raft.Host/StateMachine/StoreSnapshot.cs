@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using Raft.Engine.Plugins;
 
 namespace Raft.Host.StateMachine;
@@ -38,6 +39,9 @@ internal sealed class StoreSnapshot : IStateSnapshot
 
     internal int SectionBytes { get; init; } = SectionWriter.DefaultSectionBytes;
     internal int SliceKeys { get; init; } = DefaultSliceKeys;
+
+    /// <summary>The longest time that a slice held the lock, for the benchmark.</summary>
+    internal TimeSpan LongestHold { get; private set; }
 
     public async Task WriteAsync(Stream target, CancellationToken cancellation)
     {
@@ -98,7 +102,13 @@ internal sealed class StoreSnapshot : IStateSnapshot
         {
             slice.Clear();
             lock (_lock)
+            {
+                long began = Stopwatch.GetTimestamp();
                 isMore = _walk.Next(slice, SliceKeys);
+                TimeSpan held = Stopwatch.GetElapsedTime(began);
+                if (held > LongestHold)
+                    LongestHold = held;
+            }
 
             count += slice.Count;
             foreach (KeyValue item in slice)
