@@ -26,7 +26,7 @@ public sealed class InProcessNetwork
         if (!_endpoints.TryRemove(server, out Endpoint? gone))
             return;
 
-        gone.Stop();
+        gone.End();
         foreach (Endpoint other in _endpoints.Values)
         {
             other.Handler?.LivenessChanged();
@@ -42,6 +42,7 @@ public sealed class InProcessNetwork
 
         private sealed record Announcement(GroupStatus Status, long Timestamp);
 
+        private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private volatile Announcement? _announced;
 
         internal IRaftRpcHandler? Handler { get; private set; }
@@ -61,21 +62,11 @@ public sealed class InProcessNetwork
             }
         }
 
-        public async Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            return Handler is not null && Find(to) is { Handler: { } target }
-                ? await target.ReceiveCallAsync(self, call).WaitAsync(cancellation)
-                : throw new DestinationNotAliveException(to);
-        }
+        public Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation) =>
+            AskAsync(to, target => target.ReceiveCallAsync(self, call), cancellation);
 
-        public async Task<SnapshotReply> SendSnapshotAsync(ServerId to, SnapshotChunk chunk, CancellationToken cancellation)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            return Handler is not null && Find(to) is { Handler: { } target }
-                ? await target.ReceiveSnapshotAsync(self, chunk with { SenderStart = StartCount }).WaitAsync(cancellation)
-                : throw new DestinationNotAliveException(to);
-        }
+        public Task<SnapshotReply> SendSnapshotAsync(ServerId to, SnapshotChunk chunk, CancellationToken cancellation) =>
+            AskAsync(to, target => target.ReceiveSnapshotAsync(self, chunk with { SenderStart = StartCount }), cancellation);
 
         /// <summary>Servers are found by their id here; a real network takes the addresses from it.</summary>
         public void ConfigurationChanged(Configuration configuration)
@@ -117,6 +108,23 @@ public sealed class InProcessNetwork
 
         private GroupStatus? FreshStatus =>
             _announced is { } announced && Environment.TickCount64 - announced.Timestamp < _freshness.TotalMilliseconds ? announced.Status : null;
+
+        internal void End()
+        {
+            Stop();
+            _ended.SetResult();
+        }
+
+        private async Task<T> AskAsync<T>(ServerId to, Func<IRaftRpcHandler, Task<T>> ask, CancellationToken cancellation)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (Handler is null || Find(to) is not { Handler: { } handler } target)
+                throw new DestinationNotAliveException(to);     // never sent: safe to ask again
+
+            Task<T> answer = ask(handler);
+            await Task.WhenAny(answer, target._ended.Task, _ended.Task).WaitAsync(cancellation);
+            return answer.IsCompleted ? await answer : throw new TransportException($"{to} is gone; the call may have arrived.");
+        }
 
         private Endpoint? Find(ServerId server) => network._endpoints.GetValueOrDefault(server);
     }
