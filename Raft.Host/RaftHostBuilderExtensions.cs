@@ -32,6 +32,8 @@ public static class RaftHostBuilderExtensions
         services.AddSingleton<GroupRegistry>();
         services.AddSingleton<FormationDesk>();
         services.AddSingleton<RequestsInFlight>();
+        services.AddSingleton<NodeDrain>();
+        services.AddSingleton<ClusterMembers>();
         services.AddSingleton(PeerSettingsOf(settings.Raft));
         services.AddSingleton<PeerTransport>();
         services.AddRaftMonitoring();

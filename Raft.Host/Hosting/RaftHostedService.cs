@@ -174,7 +174,7 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
             ServerSettings.Of(options, self, store.StartCount));
 
         await server.StartAsync(cancellation);
-        _groups.Add(new HostedGroup(group, server, stateMachine));
+        _groups.Add(new HostedGroup(group, server, new GroupStateMachine(stateMachine)));
         _log.TakesPart(options.NodeId, self.Storage.ToString(), store.StartCount, uid);
         _state.Enter(NodePhase.Running, "The node takes part.");
         _ = WatchAsync(store.Failed, server.Stopped);

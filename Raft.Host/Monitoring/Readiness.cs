@@ -30,7 +30,7 @@ public sealed class Readiness(NodeState state, GroupRegistry groups)
         return new ReadinessReport(now.Phase, reasons);
     }
 
-    private static void AddReasons(RaftServer server, List<string> reasons)
+    internal static void AddReasons(RaftServer server, List<string> reasons)
     {
         if (!server.IsAlive)
         {

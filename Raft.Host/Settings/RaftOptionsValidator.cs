@@ -96,12 +96,12 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
 
     internal const string NameRange = "1 to 63 letters, digits, '.', '-' or '_'";
 
-    private const string AddressRange = "http(s)://host:port without a path";
+    internal const string AddressRange = "http(s)://host:port without a path";
 
     internal static bool IsName(string text) =>
         text.Length is >= 1 and <= 63 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_');
 
-    private static bool IsAddress(string text) =>
+    internal static bool IsAddress(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out Uri? address)
         && (address.Scheme == Uri.UriSchemeHttp || address.Scheme == Uri.UriSchemeHttps)
         && address is { Host.Length: > 0, Port: > 0, AbsolutePath: "/", Query: "", Fragment: "", UserInfo: "" };
