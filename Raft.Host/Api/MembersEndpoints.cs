@@ -34,7 +34,7 @@ internal sealed class MembersEndpoints(ApiServices services, ClusterMembers node
         }
 
         // An answer of one that is behind us is no better than ours.
-        if (seen is null || seen.ConfigurationIndex < group.Server.Status.ConfigurationIndex)
+        if (seen is null || seen.ConfigurationIndex < group.Server.Status.ConfigurationIndex.Value)
             seen = GroupDocuments.MembersOf(group);
         if (GroupNames.InPath(context) is null)
             seen = seen with { GroupsInChange = [.. services.GroupsOf(context).Where(one => !GroupDocuments.IsSettled(one.Server.Status)).Select(one => one.Id.Value)] };

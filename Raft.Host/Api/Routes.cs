@@ -36,7 +36,7 @@ internal static class Routes
 
         Map(routes, ["POST"], root + "/entries", entries.AppendAsync, new OperationInfo(
             "appendEntry" + suffix, "Append one entry (any content type), or one per line of application/x-ndjson: all or nothing.", "entries",
-            [(201, typeof(AppendedDocument)), (201, typeof(AppendedLinesDocument)), (202, typeof(CommittedDocument))], [204, .. WriteStatuses], ["wait"], WriteHeaders, "The entry, as it is; or JSON lines."));
+            [(201, typeof(AppendedDocument)), (201, typeof(AppendedLinesDocument)), (202, typeof(CommittedDocument))], [200, 204, .. WriteStatuses], ["wait"], WriteHeaders, "The entry, as it is; or JSON lines.", Bytes: "*/*"));
         Map(routes, ["GET"], root + "/entries", entries.ListAsync, new OperationInfo(
             "listEntries" + suffix, "Read entries from an index on.", "entries", [(200, typeof(EntryListDocument))], [410], ["from", "limit", "consistency"]));
         Map(routes, GetHead, root + "/entries/{index}", entries.GetAsync, new OperationInfo(
