@@ -67,7 +67,7 @@ public sealed class RaftMeters : IDisposable
     private long AliveVoters(RaftServer server)
     {
         IReadOnlyList<PeerStatus> peers = _peers.Peers;
-        return Voters(server).Count(voter => voter.Id == server.Id || peers.Any(peer => peer.Node == voter.Node && peer.IsAlive));
+        return Voters(server).Count(voter => voter.Id == server.Id || peers.Any(peer => peer.Node == voter.Node && peer.Storage == voter.Storage && peer.IsAlive));
     }
 
     private static IEnumerable<Member> Voters(RaftServer server) => server.Configuration.All.Where(member => member.Kind == MemberKind.Voter);
