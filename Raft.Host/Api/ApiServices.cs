@@ -35,7 +35,7 @@ internal sealed class ApiServices(ApiSettings settings, GroupRegistry groups, No
     {
         HostedGroup group = GroupOf(context);
         if (group.Machine.HashAlarm is { } alarm)
-            throw new ProblemException(Problems.StateDiffers(group.Id.Value, alarm.ToString()));
+            throw new ProblemException(Problems.StateDiffers(group.Id.Value, alarm));
         return group;
     }
 

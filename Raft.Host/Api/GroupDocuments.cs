@@ -19,7 +19,7 @@ internal static class GroupDocuments
             server.CommitIndex.Value, server.AppliedIndex.Value, server.DurableIndex.Value, server.FirstIndex.Value, server.LastIndex.Value, server.ConfigurationIndex.Value,
             ConfigurationOf(server), SnapshotOf(group.Id, server.Snapshot), server.IsTakingSnapshot,
             [.. server.SnapshotTransfers.Select(sent => new SnapshotTransferDocument(sent.Peer.Node.Value, sent.Index.Value, sent.SentBytes, sent.SizeBytes))],
-            group.Machine.HashAlarm?.ToString(),
+            group.Machine.HashAlarm is { } alarm ? Problems.TextOf(alarm) : null,
             store?.StateHash.ToString("x32", CultureInfo.InvariantCulture), store?.AppliedIndex,
             store is { } journal ? new JournalStatusDocument(journal.JournalFirstIndex, journal.JournalLastIndex, journal.JournalBytes) : null,
             store?.Keys, store?.KeyValueBytes, store?.IdempotencyKeys);

@@ -90,10 +90,13 @@ public static class Problems
             with
         { Remedy = "Leave the Idempotency-Key out, and put what makes the command safe to repeat into the command." };
 
-    public static Problem StateDiffers(string group, string alarm) =>
-        Unavailable("state-differs", "This node's state of the group differs from the others'", $"Group '{group}' is out of service on this node: {alarm}")
+    public static Problem StateDiffers(string group, HashAlarm alarm) =>
+        Unavailable("state-differs", "This node's state of the group differs from the others'", $"Group '{group}' is out of service on this node. {TextOf(alarm)}")
             with
         { Remedy = "Ask another node. See to this one: docs/operating.md tells how to replace its state." };
+
+    internal static string TextOf(HashAlarm alarm) =>
+        $"At index {alarm.Index} the hash of its state was {alarm.Own:x32}, and the leader's {alarm.Leaders:x32}.";
 
     /// <summary>A snapshot overtook the entry, so nobody here saw its result.</summary>
     /// <param name="isExecuted">It cannot have been refused when it was applied.</param>

@@ -158,7 +158,7 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
             () => store.DurableSequence);
 
         _shards = new ShardSet(options.Shards == 0 ? Environment.ProcessorCount : options.Shards, TimeProvider.System);
-        var stateMachine = ActivatorUtilities.CreateInstance<Store>(_services);
+        var stateMachine = new GroupStateMachine(group, ActivatorUtilities.CreateInstance<Store>(_services), _logs.CreateLogger<GroupStateMachine>());
         var server = new RaftServer(
             new RaftServerParts(
                 group,
@@ -174,7 +174,7 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
             ServerSettings.Of(options, self, store.StartCount));
 
         await server.StartAsync(cancellation);
-        _groups.Add(new HostedGroup(group, server, new GroupStateMachine(stateMachine)));
+        _groups.Add(new HostedGroup(group, server, stateMachine));
         _log.TakesPart(options.NodeId, self.Storage.ToString(), store.StartCount, uid);
         _state.Enter(NodePhase.Running, "The node takes part.");
         _ = WatchAsync(store.Failed, server.Stopped);

@@ -1,14 +1,6 @@
-using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
-using Raft.Engine.Server;
 
 namespace Raft.Host.Hosting;
-
-public sealed class GroupStateMachine(IStateMachine inner)
-{
-    public IStateMachine Inner { get; } = inner;
-    public string? HashAlarm => null;
-}
 
 public sealed class NodeDrain
 {
@@ -27,17 +19,4 @@ public sealed class ClusterMembers
 {
     public Task<Member> ResolveAsync(NodeId node, string peerUrl, string apiUrl, MemberKind kind, CancellationToken cancellation) =>
         Task.FromResult(new Member(node, default, kind, peerUrl, apiUrl));
-}
-
-internal static class EngineStandIns
-{
-    extension(RaftServer server)
-    {
-        public TimeSpan? Staleness => server.IsAlive ? TimeSpan.Zero : null;
-    }
-
-    extension(AddedEntry entry)
-    {
-        public bool IsResultLost => entry.Index.Value < 0;
-    }
 }
