@@ -10,16 +10,26 @@ public interface IFormationDirectory
 
     long StartCount { get; }
 
+    /// <summary>The cluster of the directory that was here before and was moved aside; null: there was none.</summary>
+    ClusterUid? FormerUid { get; }
+
     /// <summary>Writes uid and first configuration as one; durable when it completes.</summary>
     Task FormAsync(ClusterUid uid, GroupId group, Configuration first);
+
+    /// <summary>Writes the uid alone: the log comes from the members. Durable when it completes.</summary>
+    Task AdoptAsync(ClusterUid uid);
 }
 
 /// <summary>The real one.</summary>
-internal sealed class FormationDirectory(NodeStore store) : IFormationDirectory
+internal sealed class FormationDirectory(NodeStore store, ClusterUid? formerUid) : IFormationDirectory
 {
     public StorageId StorageId => store.StorageId;
 
     public long StartCount => store.StartCount;
 
+    public ClusterUid? FormerUid => formerUid;
+
     public Task FormAsync(ClusterUid uid, GroupId group, Configuration first) => store.FormAsync(uid, group, first);
+
+    public Task AdoptAsync(ClusterUid uid) => store.AdoptAsync(uid);
 }
