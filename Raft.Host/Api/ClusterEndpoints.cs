@@ -68,7 +68,7 @@ internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness
     private static GroupStatusDocument StatusOf(HostedGroup group)
     {
         ServerStatus server = group.Server.Status;
-        StoreStatus store = group.Store.Status;
+        StoreStatus store = group.Store!.Status;
         return new GroupStatusDocument(
             group.Id.Value, Names.Of(server.Role), server.Term.Value, server.Leader?.Node.Value,
             server.CommitIndex.Value, server.AppliedIndex.Value, server.DurableIndex.Value, server.FirstIndex.Value, server.LastIndex.Value, server.ConfigurationIndex.Value,

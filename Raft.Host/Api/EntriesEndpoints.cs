@@ -60,7 +60,7 @@ internal sealed class EntriesEndpoints(ApiServices services)
         long? from = Query.Number(context.Request, "from");
         int limit = Query.Limit(context.Request);
         await services.ReadAsync(context, group);
-        JournalPage page = group.Store.ReadJournal(from, limit, Query.PageBytesMax);
+        JournalPage page = group.Store!.ReadJournal(from, limit, Query.PageBytesMax);
         if (page.From < page.FirstIndex)
             throw new ProblemException(Problems.EntryCompacted(page.From, page.FirstIndex));
 
@@ -92,7 +92,7 @@ internal sealed class EntriesEndpoints(ApiServices services)
         HostedGroup group = services.GroupOf(context);
         long index = Query.ParseIndex("index", (string)context.Request.RouteValues["index"]!);
         await services.ReadAsync(context, group);
-        JournalPage page = group.Store.ReadJournal(index, limit: 1, maxBytes: 0);
+        JournalPage page = group.Store!.ReadJournal(index, limit: 1, maxBytes: 0);
         if (page.Entries.Length == 0)
             throw new ProblemException(index < page.FirstIndex ? Problems.EntryCompacted(index, page.FirstIndex) : Problems.EntryNotYet(index, page.LastIndex));
 

@@ -15,7 +15,7 @@ internal sealed class IdempotencyEndpoints(ApiServices services)
             throw new ProblemException(Problems.BadRequest("bad-idempotency-key", "The key must have 1 to 255 visible ASCII characters."));
 
         await services.ReadAsync(context, group);
-        if (group.Store.FindSettled(ApiServices.Principal, key) is not { } settled)
+        if (group.Store!.FindSettled(ApiServices.Principal, key) is not { } settled)
         {
             throw new ProblemException(new Problem(404, "key-unknown", "The key is not known",
                 "No request with this Idempotency-Key was executed, or it is no longer kept. One that is under way may still be."));

@@ -18,7 +18,7 @@ internal sealed class KeyValueEndpoints(ApiServices services)
         byte[] key = RawPath.KeyOf(context, Resource);
         Precondition precondition = RequestHeaders.Precondition(context.Request);
         await services.ReadAsync(context, group);
-        if (group.Store.Get(key) is not { } found)
+        if (group.Store!.Get(key) is not { } found)
         {
             await (precondition.Kind is PreconditionKind.Exists or PreconditionKind.Matches ? Problems.PreconditionFailed(0) : Problems.NoSuchKey).WriteAsync(context);
             return;
@@ -78,7 +78,7 @@ internal sealed class KeyValueEndpoints(ApiServices services)
         byte[] after = Encoding.UTF8.GetBytes(query["after"].ToString());
         int limit = Query.Limit(context.Request);
         await services.ReadAsync(context, group);
-        KeyRange range = group.Store.Range(prefix, after, limit, Query.PageBytesMax);
+        KeyRange range = group.Store!.Range(prefix, after, limit, Query.PageBytesMax);
         await Answers.WriteJsonAsync(context, json =>
         {
             json.WriteStartObject();

@@ -10,27 +10,29 @@ namespace Raft.Host.Hosting;
 
 /// <summary>What has to be done now and then for all groups, in one loop: nothing of it is urgent, and no step waits for another.</summary>
 /// <remarks>
-/// Everywhere: start groups that the first one's log has created; note who is alive. On a group's leader: propose groups that
+/// Everywhere: start groups that the first one's log has created; note who is alive; ask for membership that is missing. On a group's leader: propose groups that
 /// are configured and not there (first group), state hashes that are due; give leadership up when the state is wrong here,
 /// when the node drains, or when it leads more than its share.
 /// </remarks>
 internal sealed class Caretaker(
-    NodeSettings settings, GroupRegistry groups, GroupsHost host, PeerTransport peers, PeerSightings sightings, NodeDrain drain, TimeProvider time,
-    ILogger<Caretaker> log)
+    NodeSettings settings, NodeAddresses addresses, GroupRegistry groups, GroupsHost host, PeerTransport peers, PeerQuestions questions,
+    PeerSightings sightings, NodeDrain drain, TimeProvider time, ILogger<Caretaker> log)
 {
     private static readonly TimeSpan Round = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan JoinInterval = TimeSpan.FromSeconds(2);
 
     private readonly ConcurrentDictionary<(GroupId, string Work), Task> _underWay = new();
     private readonly Dictionary<GroupId, long> _leadsSince = [];
-    private readonly HashSet<GroupId> _alarms = [];
     private bool _hasComparedGroups;
     private long _start;
     private long _lastSpread;
+    private long _lastJoin;
 
     public async Task RunAsync(CancellationToken cancellation)
     {
-        _start = _lastSpread = time.GetTimestamp();
+        _start = _lastSpread = _lastJoin = time.GetTimestamp();
         using var timer = new PeriodicTimer(Round, time);
         try
         {
@@ -39,6 +41,7 @@ internal sealed class Caretaker(
                 sightings.Look();
                 await host.StartCreatedAsync(cancellation);
                 CareForFirst(cancellation);
+                CompleteJoining(cancellation);
                 foreach (HostedGroup group in groups.All)
                     CareFor(group, cancellation);
                 Spread(cancellation);
@@ -72,7 +75,7 @@ internal sealed class Caretaker(
             // Who joins just now asks to be taken into this group as well.
             var id = new GroupId(configured.Id);
             Configuration members = Configuration.Of(server.Configuration.Current.Where(member => member.Kind != MemberKind.Joining));
-            Begin(id, "create", cancellation, token => server.AddSystemEntryAsync(SystemCommands.CreateGroup(id, members), WaitFor.Applied, token));
+            Begin(id, "create", token => server.AddSystemEntryAsync(SystemCommands.Encode(new CreateGroup(id, members)), WaitFor.Applied, token), cancellation);
         }
     }
 
@@ -93,11 +96,32 @@ internal sealed class Caretaker(
             log.GroupsUnlisted(unlisted);
     }
 
+    /// <summary>One that was taken in is perhaps no member of every group yet: it asks until it is. Only the first group's members
+    /// are heard, so one that was removed stays out; and a group that has told it anything is not asked for.</summary>
+    private void CompleteJoining(CancellationToken cancellation)
+    {
+        if (time.GetElapsedTime(_lastJoin) < JoinInterval || groups.First?.Server is not { CurrentLeader: { } leader } first || !first.Configuration.Contains(first.Id))
+            return;
+
+        _lastJoin = time.GetTimestamp();
+        if (groups.All.All(group => group.Server.Configuration.Current.Count > 0)
+            || first.Configuration.All.FirstOrDefault(member => member.Id == leader)?.PeerUrl is not { } url)
+        {
+            return;
+        }
+
+        JoinRequest request = addresses.JoinRequest(settings.Raft, first.Id.Storage, formerUid: null, isProbe: false);
+        Begin(groups.FirstId, "join the other groups", async token =>
+        {
+            JoinAnswer answer = await Formation.AskToJoinAsync(questions, url, request, token);
+            if (answer.GroupsLeft > 0 || answer.Verdict != JoinVerdict.Accepted)
+                log.WaitsToForm(answer.Reason);
+        }, cancellation);
+    }
+
     private void CareFor(HostedGroup group, CancellationToken cancellation)
     {
         RaftServer server = group.Server;
-        if (group.Machine.HashAlarm is { } alarm && _alarms.Add(group.Id))
-            log.StateDiffers(group.Id, alarm);
         if (server.Role != Role.Leader)
         {
             _leadsSince.Remove(group.Id);
@@ -106,9 +130,9 @@ internal sealed class Caretaker(
 
         _leadsSince.TryAdd(group.Id, time.GetTimestamp());
         if (group.IsOutOfService || drain.IsDraining)
-            Begin(group.Id, "hand over", cancellation, token => server.StepDownAsync(Patience, token));
+            Begin(group.Id, "hand over", token => server.StepDownAsync(Patience, token), cancellation);
         else if (group.Machine.PendingHashCheck is { } check)
-            Begin(group.Id, "state hash", cancellation, token => server.AddSystemEntryAsync(check, WaitFor.Applied, token));
+            Begin(group.Id, "state hash", token => server.AddSystemEntryAsync(SystemCommands.Encode(check), WaitFor.Applied, token), cancellation);
     }
 
     private void Spread(CancellationToken cancellation)
@@ -133,7 +157,7 @@ internal sealed class Caretaker(
                 continue;
             }
 
-            if (Begin(id, "hand over", cancellation, token => server.TransferLeadershipAsync(target, Patience, token)))
+            if (Begin(id, "hand over", token => server.TransferLeadershipAsync(target, Patience, token), cancellation))
             {
                 log.Spreads(id, target.Value, ownCount);
                 _lastSpread = time.GetTimestamp();
@@ -147,7 +171,7 @@ internal sealed class Caretaker(
         !configuration.IsJoint && configuration.Current.Any(member => member.Id == server && member.Kind == MemberKind.Voter);
 
     /// <summary>Begins a piece of work unless it is under way; what fails is tried again in a later round, if it is still due.</summary>
-    private bool Begin(GroupId group, string work, CancellationToken cancellation, Func<CancellationToken, Task> step)
+    private bool Begin(GroupId group, string work, Func<CancellationToken, Task> step, CancellationToken cancellation)
     {
         var key = (group, work);
         if (!_underWay.TryAdd(key, Task.CompletedTask))
@@ -167,10 +191,10 @@ internal sealed class Caretaker(
             {
                 await step(deadline.Token);
             }
-            catch (RaftException error)
+            catch (Exception error) when (error is RaftException or OperationCanceledException)
             {
-                if (!cancellation.IsCancellationRequested)
-                    log.CareFailed(group, work, error.Message);
+                log.CareFailed(group, work, error.Message);
+                await Task.Delay(RetryPause, time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             finally
             {

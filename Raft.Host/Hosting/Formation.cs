@@ -46,12 +46,12 @@ public sealed class Formation
     {
         FormationPeer[] peers = PeersOf(Options);
         bool isAlone = Options.Members.Count == 0 && Options.Join.Count == 0;
-        if (isAlone && Options.Bootstrap && directory.FormerUid is null)
+        if (isAlone && Options.Bootstrap && !directory.IsLost)
             return await FormAsync(directory, FirstConfiguration.Of([_addresses.AsMember(Options.NodeId)], new Dictionary<string, StorageId> { [Options.NodeId] = directory.StorageId }));
 
-        _desk.BecomeNew(directory.StorageId, directory.FormerUid);
+        _desk.BecomeNew(directory.StorageId, directory.IsLost, directory.FormerUid);
         var self = new ServerId(new NodeId(Options.NodeId), directory.StorageId);
-        bool isFormer = directory.FormerUid is null && Options.Join.Count == 0 && peers.All(peer => string.CompareOrdinal(Options.NodeId, peer.Id) < 0);
+        bool isFormer = !directory.IsLost && Options.Join.Count == 0 && peers.All(peer => string.CompareOrdinal(Options.NodeId, peer.Id) < 0);
         var question = new FormationQuestion(
             Options.ClusterId, Options.NodeId, directory.StorageId.ToString(), directory.StartCount, _desk.MembersHash, MayForm: isFormer);
         TimeSpan pause = FirstPause;
@@ -189,14 +189,14 @@ public sealed class Formation
     }
 
     private string ReasonOf(FormationView view, IFormationDirectory directory) =>
-        directory.FormerUid is { } former
-            ? $"This node has lost its directory of cluster {former} (it was moved aside) and waits for a member of it. {view.Obstacle} " +
+        directory.IsLost
+            ? $"This node has lost its directory of cluster {NameOf(directory.FormerUid)} (it was moved aside) and waits for a member of it. {view.Obstacle} " +
                 "If all have lost theirs, an operator decides: restore one, or delete the file 'former' on all and start anew."
             : view.Obstacle ?? $"All members are new; waiting for '{Options.Members.Min(member => member.Id)}' to form the cluster.";
 
     private void ExplainAlone(IFormationDirectory directory) => Explain(
-        directory.FormerUid is { } former
-            ? $"This node has lost its directory of cluster {former} (it was moved aside), and knows no member of it. List members in Raft:Members or Raft:Join."
+        directory.IsLost
+            ? $"This node has lost its directory of cluster {NameOf(directory.FormerUid)} (it was moved aside), and knows no member of it. List members in Raft:Members or Raft:Join."
             : "The node is empty, Raft:Members is empty, and Raft:Bootstrap is false: it belongs to no cluster and may not form one. " +
                 "List the members in Raft:Members or Raft:Join, add it to a cluster by POST /v1/members there, or set Raft:Bootstrap=true for a cluster of one.",
         needsPeople: true);
@@ -219,6 +219,8 @@ public sealed class Formation
         else
             _log.WaitsToForm(reason);
     }
+
+    private static string NameOf(ClusterUid? uid) => uid?.ToString() ?? "(unknown)";
 
     private static string Names(Configuration configuration) => string.Join(", ", configuration.Current.Select(member => member.Node.Value));
 }

@@ -62,12 +62,13 @@ public sealed class FormationDesk
 
     /// <summary>The node waits for a cluster: its directory never was in one, or it lost the one that was.</summary>
     /// <param name="storage">Of its directory.</param>
-    /// <param name="formerUid">The cluster that it was in; null: none.</param>
-    public void BecomeNew(StorageId storage, ClusterUid? formerUid = null)
+    /// <param name="isLost">It lost the directory that was.</param>
+    /// <param name="formerUid">Lost: the cluster that it was in; null: not known.</param>
+    public void BecomeNew(StorageId storage, bool isLost, ClusterUid? formerUid)
     {
         lock (_gate)
         {
-            _standing = formerUid is null ? FormationStanding.New : FormationStanding.Lost;
+            _standing = isLost ? FormationStanding.Lost : FormationStanding.New;
             _storage = storage;
             _uid = formerUid;
             _boundTo = null;
@@ -152,7 +153,7 @@ public sealed class FormationDesk
                 : _standing switch
                 {
                     FormationStanding.Member when _uid != uid => $"it is in another cluster, {_uid}",
-                    FormationStanding.Lost when _uid != uid => $"it was in another cluster, {_uid}, and joins only that one",
+                    FormationStanding.Lost when _uid is not null && _uid != uid => $"it was in another cluster, {_uid}, and joins only that one",
                     FormationStanding.New when _boundTo is not null => $"it is forming a cluster with '{_formerId}'",
                     FormationStanding.Refused => _reason ?? "it does not take part",
                     FormationStanding.Starting => "it is starting; try again",

@@ -72,7 +72,7 @@ internal sealed class FormationView
             else if (answer.Standing == FormationStanding.Starting || !TryParse(answer.StorageId, out StorageId storage))
                 silent.Add($"{peer} (starting)");
             else if (answer.Standing == FormationStanding.Lost)
-                waiting.Add($"{peer} has lost its directory of cluster {answer.Uid}, and waits for a member of it.");
+                waiting.Add($"{peer} has lost its directory of cluster {answer.Uid ?? "(unknown)"}, and waits for a member of it.");
             else if (_options.Join.Count > 0 || peer.Id is null)
                 waiting.Add($"{peer} is in no cluster yet.");
             else if (answer.MembersHash != desk.MembersHash)

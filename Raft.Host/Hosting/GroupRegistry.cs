@@ -30,6 +30,9 @@ public sealed class GroupRegistry(NodeSettings settings)
     /// <summary>Null until it runs.</summary>
     public HostedGroup? First => Find(FirstId.Value);
 
+    /// <summary>Groups that are certain to come: a cluster that has just formed agreed on them. The node is not ready before.</summary>
+    public IReadOnlyList<string> Expected { get; set; } = [];
+
     public ICollection<HostedGroup> All => _groups.Values;
 
     public int Count => _groups.Count;

@@ -10,7 +10,10 @@ public interface IFormationDirectory
 
     long StartCount { get; }
 
-    /// <summary>The cluster of the directory that was here before and was moved aside; null: there was none.</summary>
+    /// <summary>Another directory was here before and was moved aside: the node is lost, and not new.</summary>
+    bool IsLost { get; }
+
+    /// <summary>Of a lost one: the cluster that it was in; null when that is not known.</summary>
     ClusterUid? FormerUid { get; }
 
     /// <summary>Writes uid and first configuration as one; durable when it completes.</summary>
@@ -21,13 +24,15 @@ public interface IFormationDirectory
 }
 
 /// <summary>The real one.</summary>
-internal sealed class FormationDirectory(NodeStore store, ClusterUid? formerUid) : IFormationDirectory
+internal sealed class FormationDirectory(NodeStore store) : IFormationDirectory
 {
     public StorageId StorageId => store.StorageId;
 
     public long StartCount => store.StartCount;
 
-    public ClusterUid? FormerUid => formerUid;
+    public bool IsLost => store.Former is not null;
+
+    public ClusterUid? FormerUid => store.Former?.ClusterUid;
 
     public Task FormAsync(ClusterUid uid, GroupId group, Configuration first) => store.FormAsync(uid, group, first);
 

@@ -64,7 +64,7 @@ public sealed class JoinDesk : IDisposable
         }
     }
 
-    private JoinAnswer Redirect(RaftServer server)
+    private static JoinAnswer Redirect(RaftServer server)
     {
         string? url = server.CurrentLeader is { } leader
             ? server.Configuration.All.FirstOrDefault(member => member.Id == leader)?.PeerUrl
