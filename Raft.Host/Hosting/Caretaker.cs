@@ -177,12 +177,12 @@ internal sealed class Caretaker(
         if (!_underWay.TryAdd(key, Task.CompletedTask))
             return false;
 
-        Task task = RunAsync();
+        Task task = WorkAsync();
         if (!task.IsCompleted)
             _underWay.TryUpdate(key, task, Task.CompletedTask);
         return true;
 
-        async Task RunAsync()
+        async Task WorkAsync()
         {
             await Task.Yield();
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
