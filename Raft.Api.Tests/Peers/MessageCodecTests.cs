@@ -33,22 +33,22 @@ public sealed class MessageCodecTests
     public void Calls_and_replies_come_back_as_they_went()
     {
         using var writer = new FrameWriter();
-        MessageCodec.WriteCall(writer, Address, 5, new AddEntryCall("abc"u8.ToArray(), 1_234));
-        MessageCodec.WriteCall(writer, Address, 6, new ReadBarrierCall(77));
+        CallCodec.WriteCall(writer, Address, 5, new AddEntryCall("abc"u8.ToArray(), 1_234));
+        CallCodec.WriteCall(writer, Address, 6, new ReadBarrierCall(77));
         LeaderReply?[] replies =
         [
             null, new EntryAddedReply(new EntryId(new LogIndex(4), new Term(3))), new ReadBarrierReply(new LogIndex(8)),
             new NotLeaderReply(From, new Term(2)), new NotLeaderReply(null, new Term(2)), new CallRefusedReply(CallRefusal.TooBig, "1 MiB at most"),
         ];
         foreach (LeaderReply? reply in replies)
-            MessageCodec.WriteReply(writer, Address, 7, reply);
+            CallCodec.WriteReply(writer, Address, 7, reply);
 
         List<Frame> frames = Cut(writer.Written.ToArray(), segment: 3);
-        (ulong id, LeaderCall call) = MessageCodec.ReadCall(frames[0].Payload);
+        (ulong id, LeaderCall? call) = CallCodec.ReadCall(frames[0].Payload);
         var add = Assert.IsType<AddEntryCall>(call);
         Assert.Equal((5ul, 1_234, "abc"), (id, add.TimeoutMs, System.Text.Encoding.UTF8.GetString(add.Command.Span)));
-        Assert.Equal((6ul, new ReadBarrierCall(77)), MessageCodec.ReadCall(frames[1].Payload));
-        Assert.Equal(replies, frames.Skip(2).Select(frame => MessageCodec.ReadReply(frame.Payload).Reply));
+        Assert.Equal((6ul, (LeaderCall?)new ReadBarrierCall(77)), CallCodec.ReadCall(frames[1].Payload));
+        Assert.Equal(replies, frames.Skip(2).Select(frame => CallCodec.ReadReply(frame.Payload).Reply));
     }
 
     [Fact]
@@ -99,10 +99,10 @@ public sealed class MessageCodecTests
                 PeerHandshake.ReadWelcome(frame);
                 break;
             case FrameKind.Call:
-                MessageCodec.ReadCall(frame.Payload);
+                CallCodec.ReadCall(frame.Payload);
                 break;
             case FrameKind.CallReply:
-                MessageCodec.ReadReply(frame.Payload);
+                CallCodec.ReadReply(frame.Payload);
                 break;
             case FrameKind.NoSuchGroup:
                 MessageCodec.ReadNoSuchGroup(frame.Payload);
@@ -127,9 +127,9 @@ public sealed class MessageCodecTests
         PeerHandshake.Write(writer, new Welcome(Refusal.None, "", 1, identity));
         foreach (Message message in Samples())
             MessageCodec.Write(writer, Address, message);
-        MessageCodec.WriteCall(writer, Address, 5, new AddEntryCall(new byte[20], 1_234));
-        MessageCodec.WriteReply(writer, Address, 7, new NotLeaderReply(From, new Term(2)));
-        MessageCodec.WriteReply(writer, Address, 7, new CallRefusedReply(CallRefusal.TooBig, "1 MiB at most"));
+        CallCodec.WriteCall(writer, Address, 5, new AddEntryCall(new byte[20], 1_234));
+        CallCodec.WriteReply(writer, Address, 7, new NotLeaderReply(From, new Term(2)));
+        CallCodec.WriteReply(writer, Address, 7, new CallRefusedReply(CallRefusal.TooBig, "1 MiB at most"));
         MessageCodec.WriteNoSuchGroup(writer, Address, 9);
         return writer.Written.ToArray();
     }

@@ -54,9 +54,10 @@ internal sealed class FrameWriter : IDisposable
         address.Group.CopyTo(header[14..]);
     }
 
-    public void End()
+    /// <param name="follows">Bytes of the frame that are written behind it by somebody else.</param>
+    public void End(int follows = 0)
     {
-        BinaryPrimitives.WriteInt32LittleEndian(_bytes.AsSpan(_frameStart), Length - _frameStart - LengthBytes);
+        BinaryPrimitives.WriteInt32LittleEndian(_bytes.AsSpan(_frameStart), Length - _frameStart - LengthBytes + follows);
         Frames++;
     }
 

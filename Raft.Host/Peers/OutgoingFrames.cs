@@ -12,16 +12,16 @@ internal readonly record struct MessageFrame(Message Message, FrameAddress Addre
 
 internal readonly record struct CallFrame(ulong Id, LeaderCall Call, FrameAddress Address) : IFrameSource
 {
-    public long SizeBound => 64 + Address.Group.Length + (Call is AddEntryCall add ? add.Command.Length : 0);
+    public long SizeBound => CallCodec.SizeBound(Call) + Address.Group.Length;
 
-    public void WriteTo(FrameWriter writer) => MessageCodec.WriteCall(writer, Address, Id, Call);
+    public void WriteTo(FrameWriter writer) => CallCodec.WriteCall(writer, Address, Id, Call);
 }
 
 internal readonly record struct CallReplyFrame(ulong Id, LeaderReply? Reply, FrameAddress Address) : IFrameSource
 {
     public long SizeBound => 160 + Address.Group.Length + (Reply is CallRefusedReply refused ? 3L * refused.Detail.Length : 0);
 
-    public void WriteTo(FrameWriter writer) => MessageCodec.WriteReply(writer, Address, Id, Reply);
+    public void WriteTo(FrameWriter writer) => CallCodec.WriteReply(writer, Address, Id, Reply);
 }
 
 internal readonly record struct NoSuchGroupFrame(ulong Id, FrameAddress Address) : IFrameSource

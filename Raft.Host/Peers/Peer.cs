@@ -2,7 +2,7 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Host.Peers;
 
-/// <summary>One other server: our two streams to it, and the calls that wait for its replies.</summary>
+/// <summary>One other server: our streams to it, and the calls that wait for its replies.</summary>
 internal sealed class Peer
 {
     private volatile string _url;
@@ -16,6 +16,7 @@ internal sealed class Peer
         Calls = new PendingCalls(server);
         Control = new PeerLink(this, StreamKind.Control, context, events);
         Bulk = new PeerLink(this, StreamKind.Bulk, context, events);
+        Snapshot = new SnapshotLink(this, context);
     }
 
     public ServerId Server { get; }
@@ -26,6 +27,7 @@ internal sealed class Peer
     public PendingCalls Calls { get; }
     public PeerLink Control { get; }
     public PeerLink Bulk { get; }
+    public SnapshotLink Snapshot { get; }
 
     /// <summary>What liveness has said there last; only its loop knows.</summary>
     public int SaidGeneration { get; set; }
@@ -35,23 +37,33 @@ internal sealed class Peer
     public bool IsConnected => Control.IsConnected && Bulk.IsConnected;
 
     /// <summary>Where the next attempt goes; empty: unknown.</summary>
-    public string Url
-    {
-        get => _url;
-        set
-        {
-            if (_url == value)
-                return;
+    public string Url => _url;
 
-            _url = value;
+    /// <summary>It is reached elsewhere from now on.</summary>
+    /// <param name="url">Where.</param>
+    /// <param name="keepsConnections">What is connected stays so: the handshake has proven that it is the right server.</param>
+    public void MoveTo(string url, bool keepsConnections)
+    {
+        if (_url == url)
+            return;
+
+        _url = url;
+        if (keepsConnections)
+        {
             ConnectNow();
+            return;
         }
+
+        Control.Reconnect();
+        Bulk.Reconnect();
+        Snapshot.Reconnect();
     }
 
     public void Start(NodeIdentity self, Func<string> ownUrl)
     {
         Control.Start(self, ownUrl);
         Bulk.Start(self, ownUrl);
+        Snapshot.Start(self, ownUrl);
     }
 
     /// <summary>It seems to be there: no more waiting between attempts.</summary>
@@ -59,11 +71,12 @@ internal sealed class Peer
     {
         Control.ConnectNow();
         Bulk.ConnectNow();
+        Snapshot.ConnectNow();
     }
 
     public async Task StopAsync()
     {
         _isStopped = true;
-        await Task.WhenAll(Control.StopAsync(), Bulk.StopAsync());
+        await Task.WhenAll(Control.StopAsync(), Bulk.StopAsync(), Snapshot.StopAsync());
     }
 }

@@ -2,11 +2,12 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Host.Peers;
 
-/// <summary>Server -> address and streams: the union of what the groups' configurations name, and who called us. Rule 8.</summary>
-internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
+/// <summary>Server -> address and streams: the union of what the groups' configurations name, and who calls us. Rules 8, 12.</summary>
+internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound, IPeerEvents events)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<GroupId, Configuration> _configurations = [];
+    private readonly Dictionary<ServerId, string> _urls = []; // what the last change said
     private volatile Dictionary<ServerId, Peer> _peers = [];
     private volatile string _ownUrl = context.Settings.AdvertisedUrl ?? "";
     private bool _isStarted;
@@ -32,6 +33,14 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
     {
         lock (_gate)
         {
+            // Groups are changed one after the other: where they differ, the last change is right. A truncation is one, too.
+            Configuration before = _configurations.GetValueOrDefault(group, Configuration.Empty);
+            foreach (Member member in configuration.All)
+            {
+                if (before.All.FirstOrDefault(old => old.Id == member.Id)?.PeerUrl != member.PeerUrl)
+                    _urls[member.Id] = member.PeerUrl;
+            }
+
             _configurations[group] = configuration;
             Follow();
         }
@@ -54,11 +63,12 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
             if (_peers.TryGetValue(server, out Peer? known))
             {
                 if (known.IsLearned && url.Length > 0)
-                    known.Url = url;
+                    known.MoveTo(url, keepsConnections: true);
                 return known;
             }
 
-            if (!_isStarted || context.Stopping.IsCancellationRequested)
+            // Without a stream nobody would forget it again.
+            if (!_isStarted || context.Stopping.IsCancellationRequested || !inbound.IsOpen(server))
                 return null;
 
             Peer peer = StartPeer(server, url, isLearned: true);
@@ -67,12 +77,12 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
         }
     }
 
-    /// <summary>It has gone; unless a configuration names it, so do our streams to it.</summary>
+    /// <summary>A stream of it has ended. With the last one it has gone; unless a configuration names it, so do our streams to it.</summary>
     public void Forget(ServerId server)
     {
         lock (_gate)
         {
-            if (_peers.TryGetValue(server, out Peer? peer) && peer.IsLearned)
+            if (_peers.TryGetValue(server, out Peer? peer) && peer.IsLearned && !inbound.IsOpen(server))
                 Keep(_peers.Where(other => other.Key != server));
         }
     }
@@ -84,12 +94,7 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
         if (!_isStarted || context.Identity is not { } self)
             return;
 
-        var members = new Dictionary<ServerId, string>();
-        foreach (Configuration configuration in _configurations.Values)
-        {
-            foreach (Member member in configuration.All)
-                members.TryAdd(member.Id, member.PeerUrl);
-        }
+        Dictionary<ServerId, string> members = Members();
 
         if (members.Remove(self.Server, out string? own) && context.Settings.AdvertisedUrl is null)
             _ownUrl = own;
@@ -99,12 +104,14 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
         {
             if (members.Remove(server, out string? url))
             {
+                peer.MoveTo(url, keepsConnections: peer.IsLearned);
                 peer.IsLearned = false;
-                peer.Url = url;
                 peers.Add(server, peer);
             }
-            else if (peer.IsLearned)
+            else if (inbound.IsOpen(server))
             {
+                // No configuration names it (any more). While it calls us, it gets its answers, and is told of its removal.
+                peer.IsLearned = true;
                 peers.Add(server, peer);
             }
         }
@@ -113,6 +120,23 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
             peers.Add(server, StartPeer(server, url, isLearned: false));
 
         Keep(peers);
+    }
+
+    private Dictionary<ServerId, string> Members()
+    {
+        var members = new Dictionary<ServerId, string>();
+        foreach (Configuration configuration in _configurations.Values)
+        {
+            foreach (Member member in configuration.All)
+            {
+                if (!members.TryAdd(member.Id, member.PeerUrl) && _urls.GetValueOrDefault(member.Id) == member.PeerUrl)
+                    members[member.Id] = member.PeerUrl;
+            }
+        }
+
+        foreach (ServerId forgotten in _urls.Keys.Where(server => !members.ContainsKey(server)).ToList())
+            _urls.Remove(forgotten);
+        return members;
     }
 
     private void Keep(IEnumerable<KeyValuePair<ServerId, Peer>> peers)

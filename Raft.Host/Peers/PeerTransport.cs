@@ -26,7 +26,7 @@ public sealed class PeerTransport : IAsyncDisposable
         _context = new PeerContext(settings, time, logs.CreateLogger<PeerTransport>(), metrics);
         _events = new Events(this);
         _liveness = new LivenessExchange(_context, NotifyLiveness);
-        _directory = new PeerDirectory(_context, _events);
+        _directory = new PeerDirectory(_context, _inbound, _events);
         _endpoint = new PeerEndpoint(_context, _inbound, _liveness, _directory, _events);
     }
 
@@ -71,6 +71,7 @@ public sealed class PeerTransport : IAsyncDisposable
     {
         Map(routes, StreamKind.Control);
         Map(routes, StreamKind.Bulk);
+        Map(routes, StreamKind.Snapshot);
     }
 
     public IReadOnlyList<PeerStatus> Peers =>
@@ -188,20 +189,22 @@ public sealed class PeerTransport : IAsyncDisposable
         {
             ServerId server = stream.Caller.Server;
             Lost(stream, reason);
-            if (transport._directory.Find(server) is { } peer)
+            // A snapshot stream comes and goes with its transfers.
+            if (stream.Stream != StreamKind.Snapshot && transport._directory.Find(server) is { } peer)
             {
                 peer.ConnectNow();
                 if (stream.Stream == StreamKind.Control)
                     transport.CheckGone(peer);
             }
 
-            if (stream.Stream == StreamKind.Control)
-                transport._directory.Forget(server);
+            transport._directory.Forget(server);
         }
 
         /// <summary>What the peer had answered may be lost: whoever waits must ask again.</summary>
         private void Lost(InboundStream stream, string reason)
         {
+            if (stream.Stream == StreamKind.Snapshot)
+                return; // its answers go the other way
             if (stream.Stream == StreamKind.Bulk)
                 transport._directory.Find(stream.Caller.Server)?.Calls.FailAll(long.MaxValue, reason);
             transport.NotifyUnreachable(stream.Caller.Server);
