@@ -29,7 +29,7 @@ internal static class GroupDocuments
     {
         ServerStatus server = group.Server.Status;
         List<string> reasons = [];
-        Readiness.AddReasons(group.Server, reasons);
+        Readiness.AddReasons(group, reasons);
         return new GroupDocument(
             group.Id.Value, Names.Of(server.Role), server.Term.Value, server.Leader?.Node.Value, server.CommitIndex.Value, server.AppliedIndex.Value,
             server.Configuration.Current.Count, server.Configuration.Current.Count(member => member.Kind == MemberKind.Voter),

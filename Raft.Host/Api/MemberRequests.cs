@@ -73,6 +73,6 @@ internal sealed class MemberRequests(ClusterMembers nodes, bool isForced)
             throw new ProblemException(Problems.BadRequest("bad-address", $"{name} of '{node}' is '{address}'; allowed: {RaftOptionsValidator.AddressRange}."));
     }
 
-    /// <summary>Without the slash at the end, so that the same address is the same text.</summary>
-    private static string Address(string url) => url.TrimEnd('/');
+    /// <summary>So that the same address is the same text.</summary>
+    private static string Address(string url) => FirstConfiguration.Normal(url);
 }

@@ -29,6 +29,8 @@ public static class Problems
         { RetryAfter = 1, Remedy = "GET /v1/members shows how far it is. Repeat when it is done." },
         InvalidConfigurationException => new Problem(400, "invalid-configuration", "The configuration is not allowed", error.Message),
         ConfigurationMovedException => ConfigurationMoved(error.Message),
+        MemberUnreachableException => new Problem(409, "member-unreachable", "The node cannot be taken in as it is", error.Message)
+        { Remedy = "A node that is added must run with Raft:Join and an empty data directory, and be reachable from here at its peerUrl." },
         InvalidTransferTargetException => InvalidTarget(error.Message),
         NoOtherVoterException => new Problem(409, "no-other-voter", "There is no other voter", error.Message),
         CommitStatusUnknownException or RaftTimeoutException or TransportException or StoppedException =>

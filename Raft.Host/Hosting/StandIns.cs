@@ -1,22 +1,41 @@
+using Raft.Engine.Errors;
 using Raft.Engine.Protocol;
+using Raft.Host.Peers;
+using Raft.Host.Storage;
 
 namespace Raft.Host.Hosting;
 
-public sealed class NodeDrain
+public sealed record Former(ClusterUid? ClusterUid);
+
+public sealed class DamagedDirectory : IDisposable
 {
-    public bool IsDraining { get; private set; }
-
-    public Task DrainAsync(CancellationToken cancellation)
-    {
-        IsDraining = true;
-        return Task.CompletedTask;
-    }
-
-    public void Resume() => IsDraining = false;
+    public CorruptStorageException Damage => throw new NotSupportedException();
+    public ClusterUid? ClusterUid => null;
+    public StorageId? StorageId => null;
+    public string? MoveAside() => throw new NotSupportedException();
+    public NodeStore Open() => throw new NotSupportedException();
+    public void Dispose() { }
 }
 
-public sealed class ClusterMembers
+internal static class StandIns
 {
-    public Task<Member> ResolveAsync(NodeId node, string peerUrl, string apiUrl, MemberKind kind, CancellationToken cancellation) =>
-        Task.FromResult(new Member(node, default, kind, peerUrl, apiUrl));
+    extension(NodeStore store)
+    {
+        public Former? Former => store.ClusterUid is null ? null : null;
+        public IReadOnlyCollection<GroupId> GroupIds => store.ClusterUid is null ? [] : [];
+        public Task CreateGroupAsync(GroupId group, Configuration first) => throw new NotSupportedException();
+        public static NodeStore? TryOpen(NodeStoreSettings settings, ILoggerFactory logs, out DamagedDirectory? damaged) { damaged = null; return NodeStore.Open(settings, logs); }
+        public Task<DamagedDirectory> CloseAsDamagedAsync(CorruptStorageException damage) => throw new NotSupportedException();
+    }
+
+    extension(PeerTransport peers)
+    {
+        public string? JudgeReturn(NodeIdentity identity) => peers.Peers.Count < 0 ? "" : null;
+        public Task<string> OwnDirectoryRefused => peers.Peers.Count < 0 ? Task.FromResult("") : new TaskCompletionSource<string>().Task;
+    }
+
+    extension(PeerStatus peer)
+    {
+        public int LeadsCount => peer.QueuedBytes < 0 ? 1 : 0;
+    }
 }
