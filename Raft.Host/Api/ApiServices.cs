@@ -26,7 +26,9 @@ internal sealed class ApiServices(ApiSettings settings, GroupRegistry groups, No
         NodeState.Snapshot now = State.Now;
         if (now.Phase is not (NodePhase.Running or NodePhase.Stopping))
             throw new ProblemException(Problems.NotRunning(Names.Of(now.Phase), now.Reason));
-        return Groups.Named(context) ?? throw new ProblemException(Problems.NoGroup(GroupNames.InPath(context), Groups));
+        return Groups.Named(context) ?? throw new ProblemException(GroupNames.InPath(context) is { } name && !Groups.Expected.Contains(name)
+            ? Problems.NoGroup(name, Groups)
+            : Problems.NotRunning(Names.Of(now.Phase), "the group is being started."));
     }
 
     /// <summary>The same, for a request that reads or writes the group's state.</summary>

@@ -30,7 +30,7 @@ public static class Problems
         InvalidConfigurationException => new Problem(400, "invalid-configuration", "The configuration is not allowed", error.Message),
         ConfigurationMovedException => ConfigurationMoved(error.Message),
         MemberUnreachableException => new Problem(409, "member-unreachable", "The node cannot be taken in as it is", error.Message)
-        { Remedy = "A node that is added must run with Raft:Join and an empty data directory, and be reachable from here at its peerUrl." },
+        { Remedy = "A node that is added must run with an empty data directory, be in no cluster, and be reachable from here at its peerUrl." },
         InvalidTransferTargetException => InvalidTarget(error.Message),
         NoOtherVoterException => new Problem(409, "no-other-voter", "There is no other voter", error.Message),
         CommitStatusUnknownException or RaftTimeoutException or TransportException or StoppedException =>
@@ -77,10 +77,8 @@ public static class Problems
 
     public static Problem UnsupportedType(string detail) => new(415, "unsupported-type", "The content type is not supported", detail);
 
-    /// <param name="group">Null: the first one is asked for, and there is none yet.</param>
-    public static Problem NoGroup(string? group, GroupRegistry groups) => group is null
-        ? Unavailable("not-running", "The node does not take part yet", "The node runs no group yet.")
-        : new(404, "no-such-group", "There is no such group", $"This node runs no group '{group}'; it runs {GroupNames.Listed(groups)}.") { Remedy = "GET /v1/groups lists them." };
+    public static Problem NoGroup(string group, GroupRegistry groups) =>
+        new(404, "no-such-group", "There is no such group", $"This node runs no group '{group}'; it runs {GroupNames.Listed(groups)}.") { Remedy = "GET /v1/groups lists them." };
 
     public static Problem NoStore(string group, string machine) =>
         new(404, "no-store", "The group has a state machine of its own",
