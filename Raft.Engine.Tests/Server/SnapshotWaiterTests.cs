@@ -79,6 +79,7 @@ public sealed class SnapshotWaiterTests
                 await Expect.FailsAsync<CommitStatusUnknownException>(calls[n]);
             for (int n = 2; n < 10; n++)
                 await Expect.FailsAsync<DroppedEntryException>(calls[n]);
+            await cluster.World.UntilAsync(() => ended.Count == calls.Count, "all calls have ended");
             Assert.Equal(Enumerable.Range(0, 10), ended);
             await cluster.ConvergesToAsync("first", "one", "two");
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Raft.Engine.Errors;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Host.Hosting;
