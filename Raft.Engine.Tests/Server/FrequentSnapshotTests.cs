@@ -14,9 +14,6 @@ public sealed class FrequentSnapshotTests
     [InlineData(501)]
     [InlineData(502)]
     [InlineData(503)]
-    [InlineData(504)]
-    [InlineData(505)]
-    [InlineData(506)]
     public void Snapshots_at_any_moment_lose_nothing_and_double_nothing(int seed) => Cluster.Run(
         3, seed,
         settings: one => one with
