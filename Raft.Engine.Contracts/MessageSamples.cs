@@ -1,3 +1,4 @@
+using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Xunit;
 
@@ -20,6 +21,7 @@ internal static class MessageSamples
                 new Entry(index + 2, term, EntryKind.Empty, 1_700_000_000_000, default),
                 new Entry(index + 3, term, EntryKind.Configuration, 1_700_000_000_001, Samples.Configuration(3).Encode()),
                 new Entry(index + 4, term, EntryKind.Command, 1_700_000_000_002, default),
+                new Entry(index + 5, term, EntryKind.System, 1_700_000_000_002, new byte[] { 1, 2, 3 }),
             ]),
             new AppendRequest(from, to, term, index, new Term(6), index, [Samples.Command(index.Next, term, bytes: 1 << 20)]),
             new AppendReply(from, to, term, index, index + 1, index - 1, null),
@@ -34,6 +36,51 @@ internal static class MessageSamples
             new TimeoutNow(from, to, term),
         ];
     }
+
+    /// <summary>One call of each kind and shape.</summary>
+    public static IReadOnlyList<LeaderCall> Calls()
+    {
+        IReadOnlyList<Member> members = Samples.Configuration(3).Current;
+        ServerId gone = Samples.Server(9);
+        return
+        [
+            new AddEntryCall(new byte[] { 1, 2, 3 }, 4_321),
+            new AddEntryCall(default, 1),
+            new AddEntryCall(new byte[300], 4_321) { Kind = EntryKind.System },
+            new ReadBarrierCall(7),
+            new ChangeMembersCall(new MembershipChange { Set = members }, 5_000),
+            new ChangeMembersCall(new MembershipChange { Set = [] }, 5_000),
+            new ChangeMembersCall(new MembershipChange { Add = [members[0] with { Kind = MemberKind.Joining, ApiUrl = "http://ä:1" }], Remove = [gone] }, 5_000),
+            new ChangeMembersCall(new MembershipChange { Remove = [gone with { Storage = default }], IsForced = true, ExpectedIndex = new LogIndex(0x1_0000_0001) }, 1),
+            new ChangeMembersCall(new MembershipChange { ExpectedIndex = LogIndex.Zero }, 1),
+            new TransferCall(null, 2_000),
+            new TransferCall(new NodeId("n2"), 2_000),
+        ];
+    }
+
+    /// <summary>All that a call says.</summary>
+    public static string Describe(LeaderCall call) => call switch
+    {
+        AddEntryCall add => $"add {add.Kind} {add.TimeoutMs} {Convert.ToHexString(add.Command.Span)}",
+        ChangeMembersCall { Change: var change } members => $"change {members.TimeoutMs} set {(change.Set is null ? "no" : string.Join(" ", change.Set))} "
+            + $"add {string.Join(" ", change.Add)} remove {string.Join(" ", change.Remove.Select(server => $"{server.Node} {server.Storage}"))} "
+            + $"forced {change.IsForced} expected {change.ExpectedIndex}",
+        _ => call.ToString(),
+    };
+
+    /// <summary>A chunk of a snapshot whose configuration is joint and has a target.</summary>
+    public static SnapshotChunk Chunk(long offset, ReadOnlyMemory<byte> bytes, long sizeBytes = 1L << 40)
+    {
+        Configuration configuration = Samples.Configuration(3) with { Previous = Samples.Configuration(2).Current, Target = Samples.Configuration(5).Current };
+        var snapshot = new SnapshotDescriptor(
+            "snapshot-17.bin", new LogIndex(0x1_0000_0017), new Term(8), configuration, new LogIndex(0x1_0000_0003), sizeBytes, new UInt128(7, 9));
+        return new SnapshotChunk(new Term(9), new LogIndex(0x1_0000_0020), snapshot, offset, bytes);
+    }
+
+    /// <summary>All that a chunk says, the sender's start apart.</summary>
+    public static string Describe(SnapshotChunk chunk) =>
+        $"{chunk.Term} {chunk.CommitIndex} {chunk.Offset} {chunk.Snapshot with { Configuration = Configuration.Empty }} "
+        + $"{Convert.ToHexString(chunk.Snapshot.Configuration.Encode())} {Convert.ToHexString(chunk.Bytes.Span)}";
 
     /// <summary>An append that can be told apart by its number.</summary>
     public static AppendRequest Numbered(ServerId from, ServerId to, long number, int bytes = 64)

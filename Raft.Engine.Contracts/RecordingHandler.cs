@@ -11,14 +11,21 @@ internal sealed class RecordingHandler : IRaftRpcHandler
     private readonly ConcurrentQueue<Message> _received = new();
     private readonly ConcurrentDictionary<ServerId, int> _unreachable = new();
     private int _calls;
+    private int _chunks;
 
     public IReadOnlyCollection<Message> Received => _received;
 
     public int Calls => _calls;
 
+    public int Chunks => _chunks;
+
     /// <summary>How calls are answered.</summary>
     public Func<ServerId, LeaderCall, Task<LeaderReply>> Answer { get; set; } =
         (_, _) => Task.FromResult<LeaderReply>(new NotLeaderReply(null, Term.Zero));
+
+    /// <summary>How chunks of snapshots are answered.</summary>
+    public Func<ServerId, SnapshotChunk, Task<SnapshotReply>> AnswerChunk { get; set; } =
+        (_, chunk) => Task.FromResult(new SnapshotReply(chunk.Term, SnapshotStatus.Refused, NextOffset: 0, LogIndex.Zero));
 
     public bool WasToldUnreachable(ServerId server) => _unreachable.ContainsKey(server);
 
@@ -28,8 +35,11 @@ internal sealed class RecordingHandler : IRaftRpcHandler
             _received.Enqueue(message);
     }
 
-    public Task<SnapshotReply> ReceiveSnapshotAsync(ServerId from, SnapshotChunk chunk) =>
-        Task.FromResult(new SnapshotReply(chunk.Term, SnapshotStatus.Refused, NextOffset: 0, LogIndex.Zero));
+    public Task<SnapshotReply> ReceiveSnapshotAsync(ServerId from, SnapshotChunk chunk)
+    {
+        Interlocked.Increment(ref _chunks);
+        return AnswerChunk(from, chunk);
+    }
 
     public Task<LeaderReply> ReceiveCallAsync(ServerId from, LeaderCall call)
     {

@@ -17,7 +17,7 @@ namespace Raft.Engine.Contracts;
 /// </code>
 /// A network may lose messages, so the tests send again until one arrives; they never wait for a time.
 /// </remarks>
-public abstract class RpcContract
+public abstract partial class RpcContract
 {
     /// <summary>A new network of that many servers.</summary>
     protected abstract ValueTask<RpcNetwork> CreateNetworkAsync(int servers);
@@ -155,6 +155,23 @@ public abstract class RpcContract
     }
 
     [Fact]
+    public async Task Calls_of_every_kind_arrive_unchanged()
+    {
+        await using Endpoints net = await StartAsync(2);
+        foreach (LeaderCall call in MessageSamples.Calls())
+        {
+            string? heard = null;
+            net.Handler(1).Answer = (_, received) =>
+            {
+                heard = MessageSamples.Describe(received);
+                return Task.FromResult<LeaderReply>(new NotLeaderReply(null, Term.Zero));
+            };
+            await net.CallUntilAnsweredAsync(0, 1, call);
+            Assert.Equal(MessageSamples.Describe(call), heard);
+        }
+    }
+
+    [Fact]
     public async Task Replies_of_every_kind_come_back_unchanged()
     {
         await using Endpoints net = await StartAsync(3);
@@ -164,6 +181,8 @@ public abstract class RpcContract
             new ReadBarrierReply(new LogIndex(long.MaxValue / 2)),
             new NotLeaderReply(net.Id(2), new Term(8)),
             new NotLeaderReply(null, new Term(3)),
+            new TransferDoneReply(net.Id(2)),
+            new TransferDoneReply(null),
             .. Enum.GetValues<CallRefusal>().Select(reason => new CallRefusedReply(reason, $"because of {reason}: ä€")),
         ];
         foreach (LeaderReply expected in replies)
@@ -382,13 +401,21 @@ public abstract class RpcContract
         public Task<LeaderReply> CallAsync(int from, int to, LeaderCall call) => Rpc(from).CallAsync(Id(to), call, default).WaitAsync(Samples.Bound);
 
         /// <summary>Asks again while the connection is not up yet.</summary>
-        public async Task<LeaderReply> CallUntilAnsweredAsync(int from, int to, LeaderCall call)
+        public Task<LeaderReply> CallUntilAnsweredAsync(int from, int to, LeaderCall call) => UntilAnsweredAsync(() => CallAsync(from, to, call));
+
+        public Task<SnapshotReply> SendChunkAsync(int from, int to, SnapshotChunk chunk, GroupId? group = null, CancellationToken cancellation = default) =>
+            Network.Rpc(from, group ?? Samples.Group).SendSnapshotAsync(Id(to), chunk, cancellation).WaitAsync(Samples.Bound, CancellationToken.None);
+
+        public Task<SnapshotReply> SendChunkUntilAnsweredAsync(int from, int to, SnapshotChunk chunk, GroupId? group = null) =>
+            UntilAnsweredAsync(() => SendChunkAsync(from, to, chunk, group));
+
+        private static async Task<T> UntilAnsweredAsync<T>(Func<Task<T>> ask)
         {
             for (long end = Environment.TickCount64 + (long)Samples.Bound.TotalMilliseconds; ;)
             {
                 try
                 {
-                    return await CallAsync(from, to, call);
+                    return await ask();
                 }
                 catch (RaftException error) when (error is DestinationNotAliveException or TransportException)
                 {

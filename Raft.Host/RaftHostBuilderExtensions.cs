@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration.Memory;
 using OpenTelemetry.Metrics;
 using Raft.Host.Api;
 using Raft.Host.Hosting;
@@ -11,10 +12,14 @@ namespace Raft.Host;
 public static class RaftHostBuilderExtensions
 {
     /// <summary>Reads the settings, names the endpoints and adds every service of a node.</summary>
+    /// <param name="builder">Of the application that becomes a node.</param>
+    /// <param name="configure">Changes the options after the configuration was read, before they are checked.</param>
     /// <exception cref="SettingsException">The configuration cannot be used; lists every fault.</exception>
-    public static WebApplicationBuilder AddRaftHost(this WebApplicationBuilder builder)
+    public static RaftHostBuilder AddRaftHost(this WebApplicationBuilder builder, Action<RaftOptions>? configure = null)
     {
-        NodeSettings settings = NodeSettings.Read(builder.Configuration);
+        ArgumentNullException.ThrowIfNull(builder);
+        AddDefaultEndpoints(builder.Configuration);
+        NodeSettings settings = NodeSettings.Read(builder.Configuration, configure);
         var bound = new BoundEndpoints();
         builder.WebHost.ConfigureKestrel((context, kestrel) =>
         {
@@ -23,22 +28,21 @@ public static class RaftHostBuilderExtensions
             PeerPort.ConfigureEndpoints(kestrel, context.Configuration, bound);
         });
 
+        var stateMachines = new StateMachineFactory();
         IServiceCollection services = builder.Services;
         services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(10));
         services.AddSingleton(settings);
         services.AddSingleton(bound);
+        services.AddSingleton(stateMachines);
         services.AddSingleton(TimeProvider.System);
-        services.AddSingleton<NodeState>();
-        services.AddSingleton<GroupRegistry>();
-        services.AddSingleton<FormationDesk>();
-        services.AddSingleton<RequestsInFlight>();
         services.AddSingleton(PeerSettingsOf(settings.Raft));
         services.AddSingleton<PeerTransport>();
+        services.AddHosting();
         services.AddRaftMonitoring();
         services.AddRaftApi();
         services.AddRaftSwagger();
         services.AddHostedService<RaftHostedService>();
-        return builder;
+        return new RaftHostBuilder(services, stateMachines);
     }
 
     /// <summary>All routes of a node, each on its endpoint.</summary>
@@ -61,10 +65,41 @@ public static class RaftHostBuilderExtensions
         return app;
     }
 
+    private static void AddHosting(this IServiceCollection services)
+    {
+        services.AddSingleton<NodeState>();
+        services.AddSingleton<NodeAddresses>();
+        services.AddSingleton<NodeDrain>();
+        services.AddSingleton<RequestsInFlight>();
+        services.AddSingleton<GroupRegistry>();
+        services.AddSingleton<GroupsHost>();
+        services.AddSingleton<Caretaker>();
+        services.AddSingleton<PeerSightings>();
+        services.AddSingleton<PeerQuestions>();
+        services.AddSingleton<FormationDesk>();
+        services.AddSingleton<JoinDesk>();
+        services.AddSingleton<ReturnDesk>();
+        services.AddSingleton<ClusterMembers>();
+        services.AddSingleton<Formation>();
+        services.AddSingleton<Quarantine>();
+        services.AddSingleton<Enrollment>();
+    }
+
+    /// <summary>An application without our settings file listens where that one says; whatever it configures itself wins.</summary>
+    private static void AddDefaultEndpoints(ConfigurationManager configuration) => configuration.Sources.Insert(0, new MemoryConfigurationSource
+    {
+        InitialData =
+        [
+            new(EndpointOptions.ApiKey, EndpointOptions.ApiDefault),
+            new(EndpointOptions.PeerKey, EndpointOptions.PeerDefault),
+        ],
+    });
+
     private static PeerSettings PeerSettingsOf(RaftOptions options) => new()
     {
         Ping = TimeSpan.FromMilliseconds(options.FailureDetector.PingMs),
         LivenessTimeout = TimeSpan.FromMilliseconds(options.FailureDetector.TimeoutMs),
+        AdvertisedUrl = options.Members.Find(member => member.Id == options.NodeId)?.PeerUrl is { } url ? FirstConfiguration.Normal(url) : null,
         // The largest command, or the fullest append, must fit into a frame, and a few frames into a queue.
         MaxFrameBytes = Math.Max(12 << 20, 2 * Math.Max(options.Limits.MaxCommandBytes, options.Limits.MaxAppendBytes)),
         MaxQueueBytes = Math.Max(16 << 20, 4L * Math.Max(options.Limits.MaxCommandBytes, options.Limits.MaxAppendBytes)),

@@ -14,9 +14,13 @@ internal sealed class FormationNetwork : IAsyncDisposable
     private readonly List<FormationNode> _all = [];
     private readonly Dictionary<string, FormationNode> _up = [];
 
-    public FormationNode Start(string id, FormationDisk disk, string[]? members = null, string clusterId = "test")
+    /// <summary>What the leader of the cluster says to who wants in; without one nobody leads.</summary>
+    public Func<JoinRequest, JoinAnswer> Leader { get; set; } = static _ => new JoinAnswer(JoinVerdict.Wait, "The first group has no leader at the moment.");
+
+    public FormationNode Start(string id, FormationDisk disk, string[]? members = null, string clusterId = "test", Action<RaftOptions>? configure = null,
+        bool forgetsFirst = false)
     {
-        var node = new FormationNode(this, id, disk, members ?? ["n1", "n2", "n3"], clusterId);
+        var node = new FormationNode(this, id, disk, members ?? ["n1", "n2", "n3"], clusterId, configure) { ForgetsFirst = forgetsFirst };
         lock (_up)
             _up[id] = node;
         _all.Add(node);
@@ -28,6 +32,14 @@ internal sealed class FormationNetwork : IAsyncDisposable
     {
         foreach (FormationNode node in _all)
             await node.DisposeAsync();
+        _all.Clear();
+    }
+
+    public async Task StopAllAsync()
+    {
+        lock (_up)
+            _up.Clear();
+        await DisposeAsync();
     }
 
     public FormationDesk? DeskOf(string host)
@@ -43,6 +55,8 @@ internal sealed class FormationDisk : IFormationDirectory
     public StorageId StorageId { get; } = new(new UInt128((ulong)Random.Shared.NextInt64(), (ulong)Random.Shared.NextInt64()));
     public long StartCount { get; set; }
     public FormedCluster? Cluster { get; private set; }
+    public bool IsLost => FormerUid is not null;
+    public ClusterUid? FormerUid { get; init; }
 
     /// <summary>Completes when the write may go on; to stop a node in the middle of it.</summary>
     public Task Gate { get; set; } = Task.CompletedTask;
@@ -53,6 +67,13 @@ internal sealed class FormationDisk : IFormationDirectory
         Assert.Null(Cluster);
         Cluster = new FormedCluster(uid, first);
     }
+
+    public async Task AdoptAsync(ClusterUid uid)
+    {
+        await Gate;
+        Assert.Null(Cluster);
+        Cluster = new FormedCluster(uid, First: null);
+    }
 }
 
 internal sealed class FormationNode : IAsyncDisposable
@@ -60,8 +81,9 @@ internal sealed class FormationNode : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly FormationDisk _disk;
     private readonly Formation _formation;
+    private readonly PeerQuestions _questions;
 
-    public FormationNode(FormationNetwork network, string id, FormationDisk disk, string[] members, string clusterId)
+    public FormationNode(FormationNetwork network, string id, FormationDisk disk, string[] members, string clusterId, Action<RaftOptions>? configure)
     {
         var options = new RaftOptions
         {
@@ -69,15 +91,24 @@ internal sealed class FormationNode : IAsyncDisposable
             NodeId = id,
             Members = [.. members.Select(member => new MemberOptions { Id = member, PeerUrl = $"http://{member}:1" })],
         };
+        options.Groups.Add(new GroupOptions { Id = "default" });
+        configure?.Invoke(options);
         var settings = new NodeSettings(options, new EndpointOptions(new Uri("http://api:1"), new Uri("http://peer:1")));
         Desk = new FormationDesk(settings);
         _disk = disk;
         _disk.StartCount++;
-        _formation = new Formation(settings, Desk, State, NullLogger<Formation>.Instance, new Wire(network));
+        _questions = new PeerQuestions(new Wire(network));
+        _formation = new Formation(settings, new NodeAddresses(settings, new BoundEndpoints()), Desk, State, _questions, NullLogger<Formation>.Instance);
     }
 
     public FormationDesk Desk { get; }
     public NodeState State { get; } = new();
+
+    /// <summary>What is in force by now; null: what the cluster began with.</summary>
+    public Configuration? Configuration { get; set; }
+
+    /// <summary>Its log no longer holds the first configuration.</summary>
+    public bool ForgetsFirst { get; init; }
     public Task<FormedCluster> Formed { get; private set; } = Task.FromException<FormedCluster>(new InvalidOperationException());
 
     public void Run() => Formed = RunAsync();
@@ -86,7 +117,7 @@ internal sealed class FormationNode : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await ((Task)Formed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _formation.Dispose();
+        _questions.Dispose();
         _stop.Dispose();
     }
 
@@ -103,7 +134,7 @@ internal sealed class FormationNode : IAsyncDisposable
     private async Task<FormedCluster> RunAsync()
     {
         FormedCluster cluster = _disk.Cluster ?? await _formation.RunAsync(_disk, _stop.Token);
-        Desk.BecomeMember(_disk.StorageId, cluster.Uid, cluster.First);
+        Desk.BecomeMember(_disk.StorageId, cluster.Uid, ForgetsFirst ? null : cluster.First, () => Configuration ?? cluster.First ?? Raft.Engine.Protocol.Configuration.Empty);
         return cluster;
     }
 
@@ -112,6 +143,12 @@ internal sealed class FormationNode : IAsyncDisposable
         protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
             FormationDesk desk = network.DeskOf(request.RequestUri!.Host) ?? throw new HttpRequestException("Connection refused.");
+            if (request.RequestUri.AbsolutePath.EndsWith("/join", StringComparison.Ordinal))
+            {
+                JoinRequest join = (await request.Content!.ReadFromJsonAsync(FormationJson.Default.JoinRequest, cancellationToken))!;
+                return new HttpResponseMessage(HttpStatusCode.OK) { Content = JsonContent.Create(network.Leader(join), FormationJson.Default.JoinAnswer) };
+            }
+
             FormationQuestion question = (await request.Content!.ReadFromJsonAsync(FormationJson.Default.FormationQuestion, cancellationToken))!;
             return new HttpResponseMessage(HttpStatusCode.OK)
             {

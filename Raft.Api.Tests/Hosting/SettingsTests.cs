@@ -44,10 +44,19 @@ public sealed class SettingsTests
     [InlineData("Raft:NodeId:Name", "n1", "Raft:NodeId holds an object or a list; allowed: text.")]
     [InlineData("Raft:Limits:MaxCacheBytes", "1e9", "Raft:Limits:MaxCacheBytes is '1e9'; allowed: a whole number.")]
     [InlineData("Raft:TickMs", "99999999999", "Raft:TickMs is '99999999999'; allowed: a whole number")]
-    [InlineData("Raft:Rejoin", "1", "Raft:Rejoin is '1'; allowed: auto or never.")]
+    [InlineData("Raft:Rejoin", "1", "Raft:Rejoin is '1'; allowed: auto or off.")]
     [InlineData("Raft:NodeId", "no spaces", "Raft:NodeId is 'no spaces'; allowed: 1 to 63 letters")]
-    [InlineData("Raft:Groups:0:Id", "other", "Raft:Groups is '[other]'; allowed: exactly one group")]
-    [InlineData("Raft:Join", "http://10.0.0.1:8081", "Raft:Join is 'http://10.0.0.1:8081'; allowed: nothing")]
+    [InlineData("Raft:NodeId", "..", "Raft:NodeId is '..'; allowed: 1 to 63 letters")]
+    [InlineData("Raft:Groups:0:Id", "a/b", "Raft:Groups:0:Id is 'a/b'; allowed: 1 to 63 letters")]
+    [InlineData("Raft:Groups:0:Id", "", "Raft:Groups:0:Id is ''; allowed: 1 to 63 letters")]
+    [InlineData("Raft:Groups:0:Id", "..", "Raft:Groups:0:Id is '..'; allowed: 1 to 63 letters")]
+    [InlineData("Raft:Join", "http://10.0.0.1:8081", "Raft:Join is 'http://10.0.0.1:8081'; allowed: a list.")]
+    [InlineData("Raft:Join:0", "10.0.0.1:8081", "Raft:Join:0 is '10.0.0.1:8081'; allowed: http(s)://host:port without a path.")]
+    [InlineData("Raft:Join:0:Url", "http://10.0.0.1:8081", "Raft:Join:0 holds an object or a list; allowed: text.")]
+    [InlineData("Raft:Limits:SnapshotFloorBytes", "2000000000", "Raft:Limits:SnapshotFloorBytes is 2000000000; allowed: 0 to MaxLogDiskBytes = 1073741824.")]
+    [InlineData("Raft:Limits:SnapshotTrailingBytes", "600000000", "Raft:Limits:SnapshotTrailingBytes is 600000000; allowed: 0 to half of MaxLogDiskBytes = 536870912.")]
+    [InlineData("Raft:Limits:SnapshotChunkBytes", "100", "Raft:Limits:SnapshotChunkBytes is 100; allowed: 4096 to 4194304.")]
+    [InlineData("Raft:Limits:SnapshotSendBytesPerSecond", "5000", "Raft:Limits:SnapshotSendBytesPerSecond is 5000; allowed: 0 (unlimited), or SnapshotChunkBytes = 524288 or more.")]
     [InlineData("Kestrel:Endpoints:Api:Url", "http://0.0.0.0:8080", "Kestrel:Endpoints:Api:Url is 'http://0.0.0.0:8080', which is reachable from other machines without TLS")]
     [InlineData("Kestrel:Endpoints:Peer:Url", "http://*:8081", "Kestrel:Endpoints:Peer:Url is 'http://*:8081', which is reachable")]
     [InlineData("Kestrel:Endpoints:Peer:Url", "http://127.0.0.1:8080", "Kestrel:Endpoints:Peer:Url is 'http://127.0.0.1:8080'; allowed: another port")]
@@ -98,6 +107,26 @@ public sealed class SettingsTests
         SettingsException refusal = Assert.Throws<SettingsException>(() => Read([("Raft:NodeId", "n9"), .. Member(0, "n1", "http://127.0.0.1:1001")]));
 
         Assert.Equal(["Raft:NodeId is 'n9'; allowed: one of Members: n1."], refusal.Faults);
+    }
+
+    [Fact]
+    public void Groups_are_read_in_their_order_and_one_that_is_listed_twice_is_refused()
+    {
+        Assert.Equal(["a", "b.2"], Read(("Raft:Groups:0:Id", "a"), ("Raft:Groups:1:Id", "b.2")).Raft.Groups.Select(group => group.Id));
+        Assert.Equal(["default"], Read().Raft.Groups.Select(group => group.Id));
+
+        SettingsException refusal = Assert.Throws<SettingsException>(() => Read(
+            ("Raft:Groups:0:Id", "a"), ("Raft:Groups:1:Id", "b"), ("Raft:Groups:2:Id", "a")));
+
+        Assert.Equal(["Raft:Groups:2:Id is 'a'; allowed: each group once; Groups:0 has the same."], refusal.Faults);
+    }
+
+    [Fact]
+    public void A_node_that_joins_need_not_be_listed_among_those_that_formed()
+    {
+        NodeSettings settings = Read([("Raft:NodeId", "n9"), ("Raft:Join:0", "http://127.0.0.1:1001"), .. Member(0, "n1", "http://127.0.0.1:1001")]);
+
+        Assert.Equal(["http://127.0.0.1:1001"], settings.Raft.Join);
     }
 
     [Fact]

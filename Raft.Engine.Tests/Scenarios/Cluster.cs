@@ -165,51 +165,6 @@ internal sealed class Member
     public override string ToString() => Id.Node.Value;
 }
 
-/// <summary>Remembers what it was given.</summary>
-internal sealed class RecordingMachine : IStateMachine
-{
-    private readonly List<string> _applied = [];
-    private TaskCompletionSource? _held;
-
-    public IReadOnlyList<string> Applied => _applied;
-    public List<CommittedCommand> Commands { get; } = [];
-    public int LargestCall { get; private set; }
-    public bool IsFailing { get; set; }
-
-    /// <summary>The next call takes until <see cref="Release"/>.</summary>
-    public void Hold() => _held ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    public void Release()
-    {
-        _held?.SetResult();
-        _held = null;
-    }
-
-    public IStateSnapshot TakeSnapshot() => throw new NotSupportedException();
-
-    public ValueTask LoadSnapshotAsync(Stream content, CancellationToken cancellation) => throw new NotSupportedException();
-
-    public async ValueTask<IReadOnlyList<object?>> ApplyAsync(IReadOnlyList<CommittedCommand> commands, CancellationToken cancellation)
-    {
-        if (_held is { } held)
-            await held.Task;
-        if (IsFailing)
-            throw new InvalidOperationException("The state machine has failed.");
-
-        LargestCall = Math.Max(LargestCall, commands.Count);
-        var results = new object?[commands.Count];
-        for (int i = 0; i < results.Length; i++)
-        {
-            string text = Encoding.UTF8.GetString(commands[i].Command.Span);
-            _applied.Add(text);
-            Commands.Add(commands[i]);
-            results[i] = $"{text} is number {_applied.Count}";
-        }
-
-        return results;
-    }
-}
-
 /// <summary>The servers' log becomes part of the trace that a failed scenario prints.</summary>
 internal sealed class TraceLogger(World world, ServerId server) : ILogger
 {

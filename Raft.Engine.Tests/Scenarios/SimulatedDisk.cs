@@ -4,7 +4,7 @@ using Raft.Engine.Protocol;
 namespace Raft.Engine.Tests.Scenarios;
 
 /// <summary>What one server's disk holds: it survives crashes, and loses what was not synced. One group.</summary>
-internal sealed class SimulatedDisk
+internal sealed partial class SimulatedDisk
 {
     private readonly Action<TimeSpan, Action> _schedule;
     private readonly List<Entry> _entries = [];
@@ -22,7 +22,11 @@ internal sealed class SimulatedDisk
     public int SyncCount { get; private set; }
     public TermAndVote TermAndVote => _termAndVote;
     public IReadOnlyList<Entry> Entries => _entries;
-    public LogIndex LastIndex => new(_entries.Count);
+
+    /// <summary>The log begins here; entries before it are in the snapshot.</summary>
+    public LogIndex FirstIndex { get; private set; } = new(1);
+
+    public LogIndex LastIndex => FirstIndex + (_entries.Count - 1);
 
     /// <summary>Called after each sync, with what it made durable.</summary>
     public event Action<PersistRequest>? Synced;
@@ -30,11 +34,17 @@ internal sealed class SimulatedDisk
     /// <summary>Opens the disk: the storage that was open before is gone, and what it had not synced with it.</summary>
     public SimulatedStorage Open()
     {
+        DeleteUnnamedFiles();
         _current = new SimulatedStorage(this);
         return _current;
     }
 
-    public void Crash() => _current = null;
+    public void Crash()
+    {
+        _current = null;
+        _heldSnapshots.Clear();
+        DeleteUnnamedFiles();
+    }
 
     /// <summary>Syncs take for ever from now on.</summary>
     public void Hold() => _isHeld = true;
@@ -42,6 +52,10 @@ internal sealed class SimulatedDisk
     public void Release()
     {
         _isHeld = false;
+        Action[] held = [.. _heldSnapshots];
+        _heldSnapshots.Clear();
+        foreach (Action finish in held)
+            finish();
         _current?.StartSync();
     }
 
@@ -57,21 +71,36 @@ internal sealed class SimulatedDisk
         if (request.TermAndVote is { } termAndVote)
             _termAndVote = termAndVote;
         if (request.TruncateFrom is { } from && from <= LastIndex)
-            _entries.RemoveRange((int)from.Value - 1, _entries.Count - (int)from.Value + 1);
+        {
+            int keep = (int)Math.Max(0, from - FirstIndex);
+            _entries.RemoveRange(keep, _entries.Count - keep);
+        }
+
         foreach (Entry entry in request.Entries)
         {
             if (entry.Index != LastIndex.Next)
                 throw new InvalidOperationException($"Entry {entry} does not follow {LastIndex}.");
             _entries.Add(entry);
         }
+
+        if (request.Snapshot is { } snapshot)
+            PutInForce(snapshot);
+        if (request.DeleteThrough is { } mark && mark >= FirstIndex)
+        {
+            _entries.RemoveRange(0, (int)Math.Min(_entries.Count, mark.Next - FirstIndex));
+            FirstIndex = mark.Next;
+        }
     }
 
-    internal sealed class SimulatedStorage(SimulatedDisk disk) : IRaftStorage
+    internal sealed partial class SimulatedStorage(SimulatedDisk disk) : IRaftStorage
     {
         private readonly Lock _gate = new();
         private List<(PersistRequest? Request, TaskCompletionSource Done)> _queued = [];
         private List<(PersistRequest? Request, TaskCompletionSource Done)> _syncing = [];
         private bool _isSyncing;
+        private LogIndex _newestSnapshot = disk.Snapshot?.Index ?? LogIndex.Zero;
+
+        private SimulatedDisk Disk => disk;
 
         public ValueTask<PersistedState> LoadAsync(long cacheBytes, CancellationToken cancellation)
         {
@@ -87,13 +116,14 @@ internal sealed class SimulatedDisk
             while (first > 0 && (bytes += disk._entries[first - 1].CostBytes) <= cacheBytes)
                 first--;
             return new(new PersistedState(
-                disk._termAndVote, null, new LogIndex(1), disk.LastIndex, runs,
+                disk._termAndVote, disk.Snapshot, disk.FirstIndex, disk.LastIndex, runs,
                 [.. disk._entries.Skip(first)],
                 [.. disk._entries.Where(entry => entry.Kind == EntryKind.Configuration)]));
         }
 
         public Task PersistAsync(PersistRequest? request)
         {
+            Check(request);
             var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             if (disk.IsFailing)
                 done.SetException(new IOException("The disk has failed."));
@@ -110,20 +140,17 @@ internal sealed class SimulatedDisk
 
             List<Entry> read = [];
             long bytes = 0;
-            for (long i = from.Value; i <= Math.Min(to.Value, disk._entries.Count) && bytes < maxBytes; i++)
+            if (from < disk.FirstIndex)
+                return new(read);
+            to = LogIndex.Min(to, disk.LastIndex);
+            for (LogIndex i = from; i <= to && bytes < maxBytes; i = i.Next)
             {
-                read.Add(disk._entries[(int)i - 1]);
+                read.Add(disk._entries[(int)(i - disk.FirstIndex)]);
                 bytes += read[^1].CostBytes;
             }
 
             return new(read);
         }
-
-        public Task<SnapshotFile> WriteSnapshotAsync(IStateSnapshot picture, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public ValueTask<ISnapshotReceiver> ReceiveSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public ValueTask<ISnapshotReader> OpenSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) => throw new NotSupportedException();
 
         /// <summary>Group commit: one sync for all that is queued.</summary>
         internal void StartSync()

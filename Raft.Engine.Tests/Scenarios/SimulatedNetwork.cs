@@ -8,7 +8,7 @@ namespace Raft.Engine.Tests.Scenarios;
 /// <param name="schedule">Runs work after a delay, one at a time.</param>
 /// <param name="now">The time, in ticks.</param>
 /// <param name="random">The seed's.</param>
-internal sealed class SimulatedNetwork(Action<TimeSpan, Action> schedule, Func<long> now, Random random)
+internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule, Func<long> now, Random random)
 {
     private static readonly TimeSpan PingTime = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan FrameTimeout = TimeSpan.FromMilliseconds(400);
@@ -127,18 +127,27 @@ internal sealed class SimulatedNetwork(Action<TimeSpan, Action> schedule, Func<l
     }
 
     /// <summary>One start of one server on the network.</summary>
-    internal sealed class Endpoint(SimulatedNetwork network, ServerId server, long start) : IRaftRpc, IFailureDetector, IPeerLiveness
+    internal sealed partial class Endpoint(SimulatedNetwork network, ServerId server, long start) : IRaftRpc, IFailureDetector, IPeerLiveness
     {
         private readonly Dictionary<ServerId, Frame> _frames = [];
-        private readonly HashSet<Call> _calls = [];
+        private readonly HashSet<IWaiting> _calls = [];
         private GroupStatus? _announced;
         private long _announcedAt;
         private bool _isStopped;
 
-        /// <summary>A call that waits for its reply.</summary>
-        private sealed class Call(ServerId to) : TaskCompletionSource<LeaderReply>(TaskCreationOptions.RunContinuationsAsynchronously)
+        /// <summary>A call, or a chunk of a snapshot, that waits for its reply.</summary>
+        private interface IWaiting
+        {
+            ServerId To { get; }
+
+            void Fail(Exception error);
+        }
+
+        private sealed class Waiting<T>(ServerId to) : TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously), IWaiting
         {
             public ServerId To { get; } = to;
+
+            public void Fail(Exception error) => TrySetException(error);
         }
 
         private readonly record struct Frame(GroupStatus? Status, long Start, long At, bool IsGone);
@@ -174,17 +183,22 @@ internal sealed class SimulatedNetwork(Action<TimeSpan, Action> schedule, Func<l
             }
         }
 
-        public async Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation)
+        public Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation) => AskAsync<LeaderReply>(
+            to,
+            (target, reply) => network.Schedule(network.DelayInOrder(Server, to), () => target.Hear(this, call, reply)),
+            cancellation);
+
+        private async Task<T> AskAsync<T>(ServerId to, Action<Endpoint, Waiting<T>> send, CancellationToken cancellation)
         {
             cancellation.ThrowIfCancellationRequested();
             if (_isStopped || IsGone || !network._endpoints.TryGetValue(to, out Endpoint? target))
                 throw new DestinationNotAliveException(to);
 
-            var reply = new Call(to);
+            var reply = new Waiting<T>(to);
             _calls.Add(reply);
             using CancellationTokenRegistration gaveUp = cancellation.UnsafeRegister(_ => reply.TrySetCanceled(cancellation), null);
             network.Schedule(network.CallTimeout, () => reply.TrySetException(new TransportException("No reply came.")));
-            network.Schedule(network.DelayInOrder(Server, to), () => target.Hear(this, call, reply));
+            send(target, reply);
             try
             {
                 return await reply.Task;
@@ -195,10 +209,7 @@ internal sealed class SimulatedNetwork(Action<TimeSpan, Action> schedule, Func<l
             }
         }
 
-        public Task<SnapshotReply> SendSnapshotAsync(ServerId to, SnapshotChunk chunk, CancellationToken cancellation) =>
-            throw new NotSupportedException();
-
-        private void Hear(Endpoint from, LeaderCall call, Call reply)
+        private void Hear(Endpoint from, LeaderCall call, Waiting<LeaderReply> reply)
         {
             if (IsGone)
                 reply.TrySetException(new TransportException("The connection ended."));
@@ -210,7 +221,7 @@ internal sealed class SimulatedNetwork(Action<TimeSpan, Action> schedule, Func<l
         /// <param name="answer">Null when the group does not run here.</param>
         /// <param name="call">The call.</param>
         /// <param name="reply">Where its caller waits.</param>
-        private async Task AnswerAsync(Endpoint from, Task<LeaderReply>? answer, LeaderCall call, Call reply)
+        private async Task AnswerAsync(Endpoint from, Task<LeaderReply>? answer, LeaderCall call, Waiting<LeaderReply> reply)
         {
             LeaderReply? value = answer is null ? null : await answer;
             if (network.ReplyFilter?.Invoke(call) == false)
@@ -230,10 +241,10 @@ internal sealed class SimulatedNetwork(Action<TimeSpan, Action> schedule, Func<l
         /// <summary>The connection to this server (null: to all) ended: what is under way may have arrived.</summary>
         public void EndCalls(ServerId? to)
         {
-            foreach (Call call in _calls)
+            foreach (IWaiting call in _calls)
             {
                 if (to is null || call.To == to)
-                    call.TrySetException(new TransportException("The connection ended before the reply came."));
+                    call.Fail(new TransportException("The connection ended before the reply came."));
             }
         }
 

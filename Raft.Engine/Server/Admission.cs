@@ -143,6 +143,7 @@ internal sealed class Admission(long groupBytesMax, MemoryBudget? shared, Action
 /// <summary>A command that wants into this leader's log: our own caller's, or a forwarded one.</summary>
 internal interface IAppend
 {
+    EntryKind Kind { get; }
     ReadOnlyMemory<byte> Command { get; }
 
     /// <summary>Nobody waits for it any more; it must not be appended.</summary>

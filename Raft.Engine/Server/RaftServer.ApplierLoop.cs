@@ -3,15 +3,21 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Engine.Server;
 
-// Committed and durable entries to the state machine, in order, one call at a time. Rule 2.
+// Committed and durable entries, and snapshots, to the state machine: in order, one call at a time. Rule 2.
 public sealed partial class RaftServer
 {
-    private void EnqueueToApply(IReadOnlyList<Entry> entries)
+    /// <summary>What the state machine gets next: entries, or a snapshot in place of all that it covers.</summary>
+    private readonly record struct ToApply(IReadOnlyList<Entry> Entries, SnapshotDescriptor? Snapshot);
+
+    private void EnqueueToApply(SnapshotDescriptor? snapshot, IReadOnlyList<Entry> entries)
     {
-        if (entries.Count == 0)
+        if (snapshot is null && entries.Count == 0)
             return;
 
-        _toApply.Enqueue(entries);
+        if (snapshot is not null)
+            _toApply.Enqueue(new ToApply([], snapshot));
+        if (entries.Count > 0)
+            _toApply.Enqueue(new ToApply(entries, null));
         _toApplyEntries += entries.Count;
         for (int i = 0; i < entries.Count; i++)
             _toApplyBytes += entries[i].CostBytes;
@@ -24,21 +30,22 @@ public sealed partial class RaftServer
 
     private async Task ApplyQueuedAsync()
     {
-        while (_stopReason is null && TakeNextBatch(out LogIndex last, out int entries, out long bytes))
+        while (_stopReason is null && _toApply.TryPeek(out ToApply next))
         {
-            IReadOnlyList<object?> results = [];
-            if (_applying.Count > 0)
+            if (next.Snapshot is { } snapshot)
             {
-                results = await _stateMachine.ApplyAsync(_applying, _stopping.Token);
-                if (_stopReason is not null)
-                    return;
-                if (results.Count != _applying.Count)
-                    throw new InvalidOperationException($"The state machine gave {results.Count} results for {_applying.Count} commands.");
+                _toApply.Dequeue();
+                await LoadSnapshotAsync(snapshot);
+            }
+            else
+            {
+                await ApplyNextAsync();
             }
 
-            _toApplyEntries -= entries;
-            _toApplyBytes -= bytes;
-            OnApplied(last, results);
+            if (_stopReason is not null)
+                return;
+
+            TakeSnapshotIfDue();
             if (_toApply.Count > 0)
                 await YieldToMailbox();     // a long backlog must not hold up messages and ticks
         }
@@ -46,44 +53,65 @@ public sealed partial class RaftServer
         _isApplying = false;
     }
 
-    /// <summary>Fills <see cref="_applying"/> with the next commands, within the bounds of one call.</summary>
-    private bool TakeNextBatch(out LogIndex last, out int entries, out long bytes)
+    private async ValueTask ApplyNextAsync()
+    {
+        TakeNextBatch(out LogIndex last, out int entries, out long bytes);
+        IReadOnlyList<object?> results = [];
+        if (_applying.Count > 0)
+        {
+            results = await _stateMachine.ApplyAsync(_applying, _stopping.Token);
+            if (_stopReason is not null)
+                return;
+            if (results.Count != _applying.Count)
+                throw new InvalidOperationException($"The state machine gave {results.Count} results for {_applying.Count} commands.");
+        }
+
+        _toApplyEntries -= entries;
+        _toApplyBytes -= bytes;
+        _bytesSinceSnapshot += bytes;
+        OnApplied(last, results);
+    }
+
+    /// <summary>Fills <see cref="_applying"/> with the next commands, within the bounds of one call; at least one entry.</summary>
+    private void TakeNextBatch(out LogIndex last, out int entries, out long bytes)
     {
         last = _appliedIndex;
         entries = 0;
         bytes = 0;
         _applying.Clear();
-        while (_toApply.TryPeek(out IReadOnlyList<Entry>? list))
+        while (_toApply.TryPeek(out ToApply next) && next.Snapshot is null)
         {
+            IReadOnlyList<Entry> list = next.Entries;
             for (; _toApplyOffset < list.Count; _toApplyOffset++)
             {
                 Entry entry = list[_toApplyOffset];
                 if (entries > 0 && (_applying.Count >= Settings.MaxApplyEntries || bytes + entry.CostBytes > Settings.MaxApplyBytes))
-                    return true;
+                    return;
 
                 Invariant.Holds(entry.Index == last.Next);
                 last = entry.Index;
                 entries++;
                 bytes += entry.CostBytes;
-                if (entry.Kind == EntryKind.Command)
-                    _applying.Add(new CommittedCommand(entry.Index, entry.Term, entry.TimeMs, entry.Payload));
+                if (entry.Kind is EntryKind.Command or EntryKind.System)
+                {
+                    _applying.Add(new CommittedCommand(entry.Index, entry.Term, entry.TimeMs, entry.Payload)
+                    {
+                        IsSystem = entry.Kind == EntryKind.System,
+                    });
+                }
             }
 
             _toApply.Dequeue();
             _toApplyOffset = 0;
         }
 
-        return entries > 0;
+        Invariant.Holds(entries > 0);
     }
 
     private void OnApplied(LogIndex last, IReadOnlyList<object?> results)
     {
-        Invariant.Holds(last > _appliedIndex);
-        _appliedIndex = last;
-        _protocol.OnApplied(last);
         _metrics.OnApplied(last, _applying.Count);
-        bool madeRoom = _admission.ReleaseUpTo(last);
-        Publish();
+        SetApplied(last);
 
         // Waiters and commands both ascend: one walk.
         int next = 0;
@@ -101,11 +129,26 @@ public sealed partial class RaftServer
                 _recentResults.Add(_applying[i].Index, results[i]);
         }
 
-        while (_waiters.TakeRead(last) is { } read)
-            End(read);
+        EndAppliedReads(last);
+    }
 
+    private void SetApplied(LogIndex index)
+    {
+        Invariant.Holds(index > _appliedIndex);
+        _appliedIndex = index;
+        _protocol.OnApplied(index);
+        _freshness.OnApplied(index);
+        bool madeRoom = _admission.ReleaseUpTo(index);
+        _reception.Review();
+        Publish();                      // before anybody who waits can look
         if (madeRoom || _protocol.HasOutput)
             SchedulePoll();
+    }
+
+    private void EndAppliedReads(LogIndex upTo)
+    {
+        while (_waiters.TakeRead(upTo) is { } read)
+            End(read);
     }
 
     private Task YieldToMailbox()

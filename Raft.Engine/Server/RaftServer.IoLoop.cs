@@ -9,7 +9,7 @@ public sealed partial class RaftServer
     private readonly record struct PersistingBatch(OutputBatch Batch, Task Durable, long Since);
 
     /// <summary>Whatever touched the protocol calls this: one poll then takes all that came together.</summary>
-    private void SchedulePoll()
+    internal void SchedulePoll()
     {
         if (_isPollDue)
             return;
@@ -43,6 +43,10 @@ public sealed partial class RaftServer
     private void Handle(OutputBatch batch)
     {
         _metrics.OnBatch(batch, _protocol.Role == Role.Leader ? _protocol.LastIndex : null);
+        _arePeersStale |= batch.SendAtOnce.Count > 0 || batch.Persist is not null || batch.CommitIndex is not null
+            || batch.RoleChange is not null || batch.ConfigurationInForce is not null || batch.SnapshotsToSend.Count > 0;
+        if (batch.AbortTransfers)
+            _transfers.AbortAll();                  // before anything of the new term leaves. Rule 6
         if (batch.ConfigurationInForce is { } configuration)
             OnConfiguration(configuration);
 
@@ -59,7 +63,11 @@ public sealed partial class RaftServer
         CompleteReads(batch.ReadsReady, batch.ReadsFailed);
         foreach (EntriesWanted wanted in batch.EntriesWanted)
             StopOnFailure(ReadForPeerAsync(wanted));
-        EnqueueToApply(batch.ToApply);              // never waits: a slow state machine slows only itself
+        foreach (ServerId member in batch.LostData)
+            _logger.LostData(GroupId, member);
+        foreach (SnapshotToSend snapshot in batch.SnapshotsToSend)
+            _transfers.Start(snapshot);
+        EnqueueToApply(batch.SnapshotToLoad, batch.ToApply);    // never waits: a slow state machine slows only itself
     }
 
     private void Send(IReadOnlyList<Message> messages)
@@ -116,8 +124,15 @@ public sealed partial class RaftServer
         _protocol.OnDurable(lastNumber);            // first: a candidate leads only by its durable vote
         _isDiskStallKnown = false;
         for (; finished > 0; finished--)
-            Send(_persisting.Dequeue().Batch.SendWhenDurable);
+        {
+            OutputBatch batch = _persisting.Dequeue().Batch;
+            Send(batch.SendWhenDurable);
+            if (batch.Persist?.Snapshot is { } snapshot)
+                OnSnapshotDurable(snapshot);
+        }
+
         _metrics.OnDurable(_protocol.DurableIndex);
+        _reception.Review();
         SchedulePoll();
     }
 
@@ -133,6 +148,7 @@ public sealed partial class RaftServer
 
     private void StepAll(IReadOnlyList<Message> messages)
     {
+        _arePeersStale = true;
         _metrics.OnMessages(messages, areSent: false);
         foreach (Message message in messages)
         {
@@ -142,12 +158,28 @@ public sealed partial class RaftServer
                 _protocol.Step(message);
         }
 
+        NoteLeaderCommit(messages);
         SchedulePoll();
+    }
+
+    private void NoteLeaderCommit(IReadOnlyList<Message> messages)
+    {
+        for (int i = messages.Count - 1; i >= 0; i--)
+        {
+            if (messages[i] is AppendRequest request && request.Term == _protocol.CurrentTerm && request.From == _protocol.Leader)
+            {
+                _freshness.OnLeaderCommit(request.CommitIndex, _appliedIndex);
+                return;
+            }
+        }
     }
 
     private void OnConfiguration(Configuration configuration)
     {
         _rpc.ConfigurationChanged(configuration);
+        _transfers.AbortLeavers(configuration);
+        _metrics.OnConfiguration();
+        OnMembershipInForce(configuration);
         _logger.ConfigurationInForce(GroupId, _protocol.ConfigurationIndex, configuration.Current.Count, configuration.IsJoint);
     }
 
@@ -164,6 +196,9 @@ public sealed partial class RaftServer
         else if (change.Leader is { } leader && (before.Leader != leader || before.Term != change.Term))
             _logger.Follows(GroupId, leader, change.Term);
 
+        _reception.CloseOutdated();
+        ReviewTransfers(now: null);
+        ReviewMembership();
         EndStateWaiters();
         AdmitWaiting();         // who waited for room on a leader that is none any more goes elsewhere
         RerouteForwardedReads();
@@ -194,7 +229,7 @@ public sealed partial class RaftServer
         if (!_isDiskStallKnown)
             _logger.DiskStalled(GroupId, waited.TotalSeconds);
         _isDiskStallKnown = true;
-        _protocol.BeginTransfer(target: null);
+        _protocol.BeginTransfer(target: null, ticks: Settings.Protocol.ElectionTicks);
     }
 
     private void Publish()
@@ -204,16 +239,23 @@ public sealed partial class RaftServer
         if (before.CommitIndex == protocol.CommitIndex && before.AppliedIndex == _appliedIndex && before.LastIndex == protocol.LastIndex
             && before.DurableIndex == protocol.DurableIndex && before.Term == protocol.CurrentTerm && before.Role == protocol.Role
             && before.Leader == protocol.Leader && ReferenceEquals(before.Peers, _peers) && before.PendingCalls == _calls.Count
-            && before.ConfigurationIndex == protocol.ConfigurationIndex && before.AdmittedBytes == _admission.ChargedBytes)
+            && before.AdmittedBytes == _admission.ChargedBytes && ReferenceEquals(before.Configuration, protocol.Configuration)
+            && before.ConfigurationIndex == protocol.ConfigurationIndex && before.FirstIndex == protocol.FirstIndex
+            && ReferenceEquals(before.Snapshot, protocol.Snapshot) && before.IsTakingSnapshot == _isTakingSnapshot
+            && ReferenceEquals(before.SnapshotTransfers, _transfers.Progress) && before.IsRemoved == _isRemoved)
         {
             return;
         }
+
+        bool wasFresh = before.Role == Role.Leader && before.AppliedIndex == before.CommitIndex;
+        if (wasFresh && (protocol.Role != Role.Leader || _appliedIndex != protocol.CommitIndex))
+            _freshness.OnLeaderFresh();
 
         _status = new ServerStatus(
             protocol.Role, protocol.CurrentTerm, protocol.Leader,
             protocol.CommitIndex, _appliedIndex, protocol.DurableIndex, protocol.FirstIndex, protocol.LastIndex,
             protocol.Configuration, protocol.ConfigurationIndex, _peers,
             _admission.ChargedBytes, _admission.WaitingCount, _toApplyEntries, _toApplyBytes, _calls.Count,
-            Snapshot: null, IsTakingSnapshot: false, SnapshotTransfers: []);
+            protocol.Snapshot, _isTakingSnapshot, _transfers.Progress, _isMember, _isRemoved);
     }
 }

@@ -20,6 +20,8 @@ public sealed partial class RaftServer
                 write.NotLeader();
             else if (!_protocol.Configuration.Contains(write.From))
                 write.TrySetResult(NotMemberReply(write.From));
+            else if (write.Kind is not (EntryKind.Command or EntryKind.System))
+                write.TrySetResult(new CallRefusedReply(CallRefusal.NotMember, $"Entries of kind {write.Kind} are not for others to add."));
             else if (write.Command.Length > Settings.MaxCommandBytes)
                 write.TrySetResult(new CallRefusedReply(CallRefusal.TooBig, $"The limit is {Settings.MaxCommandBytes} bytes."));
             else

@@ -1,6 +1,7 @@
 using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
+using Raft.Engine.Shards;
 
 namespace Raft.Engine.Server;
 
@@ -18,8 +19,10 @@ public sealed partial class RaftServer
 
             _protocolOrNull = new RaftProtocol(Settings.Protocol, state, _liveness, new Random(Settings.RandomSeed));
             _lastRole = new RoleChange(_protocol.Role, _protocol.CurrentTerm, _protocol.Leader);
-            _appliedIndex = state.Snapshot?.Index ?? LogIndex.Zero;
-            _committedKnown = _appliedIndex;
+            _durableSnapshot = state.Snapshot;              // the first batch has it loaded; until then nothing is applied
+            _committedKnown = state.Snapshot?.Index ?? LogIndex.Zero;
+            _committedTerm = state.Snapshot?.Term ?? Term.Zero;
+            OnMembershipInForce(_protocol.Configuration);
             _rpc.Start(this);
             _rpc.ConfigurationChanged(_protocol.Configuration);
             _tickTimer = _shard.StartTimer(Settings.Tick, OnTick);
@@ -37,7 +40,23 @@ public sealed partial class RaftServer
         }
     }
 
-    private void OnTick() => OnShard(() =>
+    private void OnTick()
+    {
+        if (!IsReady)
+            return;
+
+        try
+        {
+            Tick();
+        }
+        catch (Exception error)
+        {
+            Fail(error);
+        }
+    }
+
+    /// <summary>Hot path of a process with many idle groups: allocates nothing when nothing has changed.</summary>
+    private void Tick()
     {
         _protocol.Tick();
         Announce();
@@ -45,9 +64,33 @@ public sealed partial class RaftServer
         CheckDiskStall(now);
         ExpireWaiting(now);
         RetryParked();
-        _peers = _protocol.Peers;
+        ReviewTransfers(now);
+        _transfers.OnTick(now);
+        _reception.CloseOutdated();
+        RefreshPeers();
         SchedulePoll();
-    });
+    }
+
+    /// <summary>A tick and its poll, for measuring. Only on the shard.</summary>
+    internal void TickNow()
+    {
+        _shard.Verify();
+        _isPollDue = true;      // it follows at once
+        OnTick();
+        Poll();
+    }
+
+    private void RefreshPeers()
+    {
+        // That a peer falls silent is no event: nothing comes.
+        for (int i = 0; i < _peers.Count && !_arePeersStale; i++)
+            _arePeersStale = _peers[i].Server != Id && _peers[i].IsAlive != _liveness.IsAlive(_peers[i].Server);
+        if (!_arePeersStale)
+            return;
+
+        _arePeersStale = false;
+        _peers = _protocol.Peers;
+    }
 
     private void Announce() => _failureDetector.Announce(
         GroupId,
@@ -84,7 +127,7 @@ public sealed partial class RaftServer
         }
     }
 
-    private void StopOnFailure(Task task) => _ = StopOnFailureAsync(task);
+    internal void StopOnFailure(Task task) => _ = StopOnFailureAsync(task);
 
     /// <summary>Registers a call of our own caller's; false when it has ended already.</summary>
     /// <remarks>Stopped wins over cancelled: the caller should go elsewhere and not try again.</remarks>
@@ -118,7 +161,7 @@ public sealed partial class RaftServer
     }
 
     /// <summary>A call has ended: it needs no cancellation and no stop any more.</summary>
-    private void Forget(ILocalCall call)
+    internal void Forget(ILocalCall call)
     {
         call.Cancellation.Unregister();
         _calls.Remove(call);
@@ -131,11 +174,13 @@ public sealed partial class RaftServer
 
         if (waiter.UntilLeader && _protocol.Leader is { } leader)
             End(waiter, leader);
+        else if (waiter.UntilLeader && IsOutside)
+            End(waiter, OutsideError());
         else
             _stateWaiters.Add(waiter);
     }
 
-    internal void End(StateWaiter waiter, RaftTimeoutException error)
+    internal void End(StateWaiter waiter, RaftException error)
     {
         Forget(waiter);
         _stateWaiters.Remove(waiter);
@@ -227,8 +272,19 @@ public sealed partial class RaftServer
                 (read as RemoteRead)?.TrySetResult(StoppedReply());
         }
 
+        foreach (RemoteChange change in _waitingRemoteChanges)
+            change.TrySetResult(StoppedReply());
+        foreach (ITransferCall transfer in _transferCalls)
+            (transfer as RemoteTransfer)?.TrySetResult(StoppedReply());
+        _transfers.AbortAll();
+        _reception.Stop();
+
         _reads.Clear();
         _newReads.Clear();
+        _snapshotCalls.Clear();
+        _changes.Clear();
+        _waitingRemoteChanges.Clear();
+        _transferCalls.Clear();
         _stateWaiters.Clear();
         _parkedWrites.Clear();
         _parkedReads.Clear();

@@ -84,7 +84,10 @@ public sealed partial class RaftServer
             return;
         }
 
-        _parkedReads.Add(read);
+        if (_protocol.Leader is null && IsOutside)
+            End(read, OutsideError());
+        else
+            _parkedReads.Add(read);
     }
 
     internal void OnReadConfirmed(LocalRead read, LogIndex index)
@@ -94,6 +97,8 @@ public sealed partial class RaftServer
 
         if (index <= _appliedIndex)
             End(read);
+        else if (_isRemoved && index > _committedKnown)
+            End(read, OutsideError());      // it never comes here
         else
             _waiters.AddRead(read, index);
     }

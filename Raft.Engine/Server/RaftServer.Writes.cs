@@ -45,6 +45,15 @@ public sealed partial class RaftServer
         else if (_protocol.Leader is { } leader && leader != Id)
             Forward(write, leader);
         else
+            Park(write);
+    }
+
+    /// <summary>Until a leader is known, or the next tick.</summary>
+    private void Park(LocalWrite write)
+    {
+        if (_protocol.Leader is null && IsOutside)
+            EndFailed(write, OutsideError());
+        else
             _parkedWrites.Add(write);
     }
 
@@ -73,7 +82,7 @@ public sealed partial class RaftServer
         if (_protocol.IsTransferring || !_admission.TryReserve(bytes))
             return false;           // while leadership is handed over writers wait for how it ends. Rule 10
 
-        if (_protocol.AddEntry(EntryKind.Command, append.Command, EntryTimeMs()) is not { } entry)
+        if (_protocol.AddEntry(append.Kind, append.Command, EntryTimeMs()) is not { } entry)
         {
             _admission.Unreserve(bytes);
             return false;
@@ -119,7 +128,8 @@ public sealed partial class RaftServer
         Exception? failure = null;
         try
         {
-            reply = await _rpc.CallAsync(leader, new AddEntryCall(write.Command, MillisecondsUntil(write.ForwardDeadline)), write.Token);
+            var call = new AddEntryCall(write.Command, MillisecondsUntil(write.ForwardDeadline)) { Kind = write.Kind };
+            reply = await _rpc.CallAsync(leader, call, write.Token);
         }
         catch (Exception error)
         {
@@ -172,12 +182,12 @@ public sealed partial class RaftServer
 
             case CallRefusedReply:
                 write.IsSubmitted = false;
-                _parkedWrites.Add(write);       // it stops: another will lead
+                Park(write);                    // it stops: another will lead
                 break;
 
             case null when failure is RaftException { Outcome: WriteOutcome.NotSubmitted }:
                 write.IsSubmitted = false;
-                _parkedWrites.Add(write);       // never sent
+                Park(write);                    // never sent
                 break;
 
             default:
@@ -191,13 +201,13 @@ public sealed partial class RaftServer
     {
         bool knowsBetter = _protocol.Role == Role.Leader || (_protocol.Leader is { } own && own != asked);
         if (++write.Detours > DetoursMax)
-            _parkedWrites.Add(write);
+            Park(write);
         else if (knowsBetter)
             Route(write);
         else if (named is { } leader && leader != asked && leader != Id)
             Forward(write, leader);
         else
-            _parkedWrites.Add(write);
+            Park(write);
     }
 
     /// <summary>The leader has it at this index in this term; our own log decides what became of it.</summary>
@@ -208,6 +218,8 @@ public sealed partial class RaftServer
             OnOwnCommitted(write);      // the appends overtook the reply
         else if (entry.Term < _committedTerm)
             EndDropped(write);
+        else if (_isRemoved)
+            EndUnknown(write, RemovedMeanwhile, error: null);
         else
             _waiters.AddCommitted(write);
     }
@@ -226,7 +238,37 @@ public sealed partial class RaftServer
             _committedTerm = term;
             foreach (LocalWrite write in _waiters.TakeCommittedOfTermsBelow(term))
                 EndDropped(write);
+            RetryChanges();         // a new leader knows now whether another change is under way
         }
+
+        ReviewMembership();
+    }
+
+    /// <summary>What became of an entry at or below the commit index that was once appended there.</summary>
+    /// <remarks>
+    /// Where the log tells the term, it decides: no two entries share index and term. Below the log the nearest entry above
+    /// that is known decides, the one before the log or the newest snapshot's last one; call it (j, T), committed, j at or
+    /// above the entry (i, t). Terms never fall along a log, so the committed entry at i is of a term up to T.
+    /// t above T: it is another one: dropped, with proof.
+    /// t equal to T: the one leader of T made both, and only appends. When it made (j, T) its log held (i, t), and every log
+    /// that holds (j, T) is the same up to j (log matching, PhD 3.5): so the committed one is ours, although we never saw it.
+    /// t below T: it may be ours, or one of a later leader: unknown. Rule 11.
+    /// </remarks>
+    private EntryFate FateOf(EntryId entry)
+    {
+        Invariant.Holds(entry.Index <= _committedKnown);
+        if (_protocol.TermAt(entry.Index) is { } term)
+            return term == entry.Term ? EntryFate.Committed : EntryFate.Dropped;
+        if ((_protocol.TermAt(_protocol.FirstIndex.Previous) ?? _protocol.Snapshot?.Term) is not { } above || above > entry.Term)
+            return EntryFate.Unknown;
+        return above == entry.Term ? EntryFate.Committed : EntryFate.Dropped;
+    }
+
+    private enum EntryFate : byte
+    {
+        Unknown = 0,
+        Committed = 1,
+        Dropped = 2,
     }
 
     private void EndDropped(LocalWrite write)
@@ -243,13 +285,14 @@ public sealed partial class RaftServer
         if (write.HasEnded)
             return;
 
-        if (_protocol.TermAt(write.Entry.Index) is not { } term)
+        EntryFate fate = FateOf(write.Entry);
+        if (fate == EntryFate.Unknown)
         {
-            EndUnknown(write, "The log no longer tells which entry was committed at its index: it may or may not be committed.", error: null);
+            EndUnknown(write, "A snapshot took the place of the log at its index, and does not tell which entry was committed there: it may or may not be committed.", error: null);
         }
-        else if (term != write.Entry.Term)
+        else if (fate == EntryFate.Dropped)
         {
-            EndDropped(write);      // proof: another entry is committed there
+            EndDropped(write);
         }
         else if (write.Wait == WaitFor.Committed)
         {
@@ -265,17 +308,17 @@ public sealed partial class RaftServer
         }
         else
         {
-            EndUnknown(write, "The entry was committed and applied long before the leader's reply came; its result is not known here.", error: null);
+            EndSuccess(write, result: null, isResultLost: true);    // applied long before the leader's reply came, or loaded
         }
     }
 
-    private void EndSuccess(LocalWrite write, object? result)
+    private void EndSuccess(LocalWrite write, object? result, bool isResultLost = false)
     {
         if (write.HasEnded)
             return;
 
         Forget(write);
-        write.TrySetResult(new AddedEntry(write.Entry.Index, write.Entry.Term, result));
+        write.TrySetResult(new AddedEntry(write.Entry.Index, write.Entry.Term, result) { IsResultLost = isResultLost });
     }
 
     private void EndFailed(LocalWrite write, RaftException error)
@@ -326,6 +369,7 @@ public sealed partial class RaftServer
         }
 
         ExpireReads(now);
+        ExpireChanges(now);
     }
 
     private void RetryParked()
@@ -342,5 +386,6 @@ public sealed partial class RaftServer
         }
 
         RetryParkedReads();
+        RetryChanges();
     }
 }

@@ -17,13 +17,18 @@ public enum WaitFor : byte
 }
 
 /// <summary>An entry that was added. <see cref="Result"/> is the own state machine's, when the call waited for apply.</summary>
-public readonly record struct AddedEntry(LogIndex Index, Term Term, object? Result);
+public readonly record struct AddedEntry(LogIndex Index, Term Term, object? Result)
+{
+    /// <summary>It is committed, and part of the state here, but this server never saw its result: a snapshot brought the state,
+    /// or it was applied long before the leader's reply came. Who needs the result must ask the state.</summary>
+    public bool IsResultLost { get; init; }
+}
 
 /// <summary>One member of one group: its public calls hop to the shard and return a task. Thread-safe.</summary>
 /// <remarks>
-/// Parts: IoLoop (output batches: send, persist, complete), ApplierLoop (committed entries to the state machine),
-/// Writes and Reads (calls of our own callers), LeaderCalls (what members ask of each other), Lifecycle (start, tick, stop).
-/// Everything that is not public runs on the shard.
+/// Parts: IoLoop (output batches: send, persist, complete), ApplierLoop (committed entries and snapshots to the state machine),
+/// Writes and Reads (calls of our own callers), Snapshots, Membership and Transfer (what their names say), LeaderCalls (what
+/// members ask of each other), Lifecycle (start, tick, stop). Everything that is not public runs on the shard.
 /// </remarks>
 public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
 {
@@ -52,12 +57,13 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private bool _isPollDue;
     private RoleChange _lastRole;
     private IReadOnlyList<PeerProgress> _peers = [];
+    private bool _arePeersStale;                            // something happened since they were looked at
     private long _entryTimeMs;                              // the wall clock, read once a batch
     private bool _isDiskStallKnown;                         // reported once a stall
     private int _livenessNews;                              // 1: a hop to the shard is under way
 
     // Applier loop
-    private readonly Queue<IReadOnlyList<Entry>> _toApply = new();
+    private readonly Queue<ToApply> _toApply = new();
     private readonly List<CommittedCommand> _applying = [];
     private readonly RecentResults _recentResults = new();
     private bool _isApplying;
@@ -67,6 +73,24 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private LogIndex _appliedIndex;
     private LogIndex _committedKnown;                       // commit waiters have been told up to here
     private Term _committedTerm;                            // of the entry there
+    private readonly Freshness _freshness;
+
+    // Snapshots
+    private readonly SnapshotTransfers _transfers;
+    private readonly SnapshotReception _reception;
+    private readonly List<SnapshotCall> _snapshotCalls = [];
+    private SnapshotDescriptor? _durableSnapshot;           // the newest that a restart would find
+    private bool _isTakingSnapshot;
+    private Task _takingSnapshot = Task.CompletedTask;
+    private long _bytesSinceSnapshot;                       // of the log, applied since the last one
+
+    // Membership and leadership
+    private readonly List<LocalChange> _changes = [];
+    private readonly List<RemoteChange> _waitingRemoteChanges = [];
+    private readonly List<ITransferCall> _transferCalls = [];
+    private bool _isMember;                                 // of the configuration in force
+    private bool _wasMember;                                // of one in force before, since the start
+    private bool _isRemoved;                                // known to be committed
 
     // Calls
     private readonly HashSet<ILocalCall> _calls = [];
@@ -96,6 +120,9 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         _logger = parts.Logger;
         _budget = parts.Budget;
         _metrics = new ServerMetrics(parts.Group, parts.Shard.Time);
+        _freshness = new Freshness(parts.Shard.Time);
+        _transfers = new SnapshotTransfers(this, parts, _metrics);
+        _reception = new SnapshotReception(this, parts.Storage, _metrics, parts.Logger);
         _admission = new Admission(settings.MaxUncommittedBytes, parts.Budget, wake: () => Post(static server => server.SchedulePoll()));
     }
 
@@ -115,6 +142,10 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     public Configuration Configuration => _status.Configuration;
     public LogIndex ConfigurationIndex => _status.ConfigurationIndex;
     public IReadOnlyList<PeerProgress> Peers => _status.Peers;
+
+    /// <summary>The time since this server last knew that it had applied everything that its leader had committed; null when it
+    /// never did. Zero on a leader that has. An idle leader sends nothing, so it grows then, though nothing is missing.</summary>
+    public TimeSpan? Staleness => _status is { Role: Role.Leader } status && status.AppliedIndex == status.CommitIndex ? TimeSpan.Zero : _freshness.Age;
 
     /// <summary>Started, and not stopped since.</summary>
     public bool IsAlive => _isStarted && _stopReason is null;
@@ -160,11 +191,23 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     }
 
     /// <summary>Adds a command, on the leader or forwarded to it.</summary>
-    /// <remarks>Never throws OperationCanceledException: a cancelled token means RaftTimeoutException while nothing was
-    /// submitted, and CommitStatusUnknownException after. The command's bytes belong to the log from now on.</remarks>
-    public Task<AddedEntry> AddEntryAsync(ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation)
+    /// <remarks>
+    /// Never throws OperationCanceledException: a cancelled token means RaftTimeoutException while nothing was
+    /// submitted, and CommitStatusUnknownException after. The command's bytes belong to the log from now on.
+    /// An entry that an installed snapshot overtakes ends as the snapshot proves it (rule 11): of the snapshot's own term it
+    /// succeeds, of a later one it is dropped, else it is unknown. One that succeeds so, or whose result is gone for another
+    /// reason, has no <see cref="AddedEntry.Result"/> and says so by <see cref="AddedEntry.IsResultLost"/>.
+    /// </remarks>
+    public Task<AddedEntry> AddEntryAsync(ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation) =>
+        AddAsync(EntryKind.Command, command, wait, cancellation);
+
+    /// <summary>As <see cref="AddEntryAsync"/>, for a command of the process around the engine (<see cref="EntryKind.System"/>).</summary>
+    public Task<AddedEntry> AddSystemEntryAsync(ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation) =>
+        AddAsync(EntryKind.System, command, wait, cancellation);
+
+    private Task<AddedEntry> AddAsync(EntryKind kind, ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation)
     {
-        var write = new LocalWrite(this, command, wait, cancellation);
+        var write = new LocalWrite(this, kind, command, wait, cancellation);
         if (!_shard.Post(static state => ((LocalWrite)state!).Begin(), write))
             write.Stop("its shard has stopped");
         return write.Task;
@@ -180,46 +223,70 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         return read.Task;
     }
 
-    /// <summary>As <see cref="AddEntryAsync"/>, for a command of the process around the engine (<see cref="EntryKind.System"/>).</summary>
-    public Task<AddedEntry> AddSystemEntryAsync(ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation) =>
-        throw new NotSupportedException();
-
     /// <summary>Changes the members, on the leader or forwarded to it. Returns once the first entry of the change is committed and
     /// known here: the rest (joining members that catch up, the way out of a joint configuration) goes on by itself and is seen in
     /// <see cref="Configuration"/>. Returns the index of the configuration in force when there was nothing to do. Rule 8.</summary>
+    /// <remarks>A change that was asked for twice is one change, so a connection that breaks is no reason to end: it is asked again
+    /// until the token is cancelled.</remarks>
     /// <exception cref="ConfigurationChangeInProgressException">Another change is not done.</exception>
     /// <exception cref="ConfigurationMovedException">The configuration has another index than the change expects.</exception>
     /// <exception cref="InvalidConfigurationException">It makes no sense, or would obviously lose the quorum.</exception>
     /// <exception cref="CommitStatusUnknownException">It may or may not happen; asking again is safe.</exception>
     public Task<LogIndex> ChangeMembersAsync(MembershipChange change, CancellationToken cancellation) =>
-        throw new NotSupportedException();
+        ChangeAsync(change, isUntilSettled: false, cancellation);
 
     /// <summary>Makes these the members; returns when all of it is done: committed, not joint, every voter of the set a voter.</summary>
+    /// <exception cref="RaftTimeoutException">With an unknown outcome: the change is committed and goes on by itself.</exception>
     public Task SetConfigurationAsync(IReadOnlyList<Member> members, CancellationToken cancellation) =>
-        throw new NotSupportedException();
+        ChangeAsync(new MembershipChange { Set = members }, isUntilSettled: true, cancellation);
 
     /// <summary>Adds and removes members; returns when all of it is done.</summary>
+    /// <exception cref="RaftTimeoutException">With an unknown outcome: the change is committed and goes on by itself.</exception>
     public Task ModifyConfigurationAsync(IReadOnlyList<Member> add, IReadOnlyList<ServerId> remove, CancellationToken cancellation) =>
-        throw new NotSupportedException();
+        ChangeAsync(new MembershipChange { Add = add, Remove = remove }, isUntilSettled: true, cancellation);
+
+    private Task<LogIndex> ChangeAsync(MembershipChange change, bool isUntilSettled, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        var call = new LocalChange(this, change, isUntilSettled, cancellation);
+        if (!_shard.Post(static state => ((LocalChange)state!).Begin(), call))
+            call.Stop("its shard has stopped");
+        return call.Task;
+    }
 
     /// <summary>Hands leadership over, to the node named or to the most caught-up voter that is alive; on any member. Rule 10.</summary>
     /// <returns>Who leads now, as far as the former leader knows.</returns>
     /// <exception cref="InvalidTransferTargetException">The node cannot lead.</exception>
     /// <exception cref="NoOtherVoterException">There is nobody to hand over to.</exception>
-    /// <exception cref="RaftTimeoutException">The target did not take over in time; the leader serves on.</exception>
+    /// <exception cref="RaftTimeoutException">The target did not take over in time; the leader serves on. With an unknown outcome:
+    /// the leader was asked and did not answer.</exception>
     public Task<ServerId?> TransferLeadershipAsync(NodeId? target, TimeSpan timeout, CancellationToken cancellation) =>
-        throw new NotSupportedException();
+        HandOverAsync(target, isStepDown: false, timeout, cancellation);
 
     /// <summary>If this server leads, hands over to the best voter; returns at once when it does not lead.</summary>
     /// <exception cref="NoOtherVoterException">There is nobody to hand over to; it leads on.</exception>
     /// <exception cref="RaftTimeoutException">Nobody took over in time; it leads on.</exception>
     public Task StepDownAsync(TimeSpan timeout, CancellationToken cancellation) =>
-        throw new NotSupportedException();
+        HandOverAsync(target: null, isStepDown: true, timeout, cancellation);
+
+    private Task<ServerId?> HandOverAsync(NodeId? target, bool isStepDown, TimeSpan timeout, CancellationToken cancellation)
+    {
+        var call = new LocalTransfer(this, target, isStepDown, timeout, cancellation);
+        if (!_shard.Post(static state => ((LocalTransfer)state!).Begin(), call))
+            call.Stop("its shard has stopped");
+        return call.Task;
+    }
 
     /// <summary>Takes a snapshot of what is applied, and lets the log before it go (but for the trailing entries). Returns when
-    /// its descriptor is durable; the newest one when nothing was applied since. Rule 6.</summary>
-    public Task<SnapshotDescriptor?> TriggerSnapshotAsync(CancellationToken cancellation) =>
-        throw new NotSupportedException();
+    /// its descriptor is durable; the newest one when nothing was applied since. Null when nothing was ever applied. Rule 6.</summary>
+    /// <exception cref="RaftTimeoutException">The token was cancelled before that; the snapshot is taken all the same.</exception>
+    public Task<SnapshotDescriptor?> TriggerSnapshotAsync(CancellationToken cancellation)
+    {
+        var call = new SnapshotCall(this, cancellation);
+        if (!_shard.Post(static state => ((SnapshotCall)state!).Begin(), call))
+            call.Stop("its shard has stopped");
+        return call.Task;
+    }
 
     /// <summary>Returns the leader as soon as one is known.</summary>
     /// <exception cref="RaftTimeoutException">The token was cancelled before that; names the voters that are not alive.</exception>
@@ -256,13 +323,30 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
                     read.SetResult(StoppedReply());
                 return read.Task;
 
+            case ChangeMembersCall change:
+                var remoteChange = new RemoteChange(this, from, change.Change, DeadlineIn(change.TimeoutMs));
+                if (!_shard.Post(static state => ((RemoteChange)state!).Begin(), remoteChange))
+                    remoteChange.SetResult(StoppedReply());
+                return remoteChange.Task;
+
+            case TransferCall transfer:
+                var remoteTransfer = new RemoteTransfer(this, from, transfer.Target, DeadlineIn(transfer.TimeoutMs));
+                if (!_shard.Post(static state => ((RemoteTransfer)state!).Begin(), remoteTransfer))
+                    remoteTransfer.SetResult(StoppedReply());
+                return remoteTransfer.Task;
+
             default:
                 return Task.FromResult<LeaderReply>(new CallRefusedReply(CallRefusal.Stopped, $"This release does not know {call?.GetType().Name}."));
         }
     }
 
-    public Task<SnapshotReply> ReceiveSnapshotAsync(ServerId from, SnapshotChunk chunk) =>
-        Task.FromResult(new SnapshotReply(CurrentTerm, SnapshotStatus.Refused, NextOffset: 0, LogIndex.Zero));
+    public Task<SnapshotReply> ReceiveSnapshotAsync(ServerId from, SnapshotChunk chunk)
+    {
+        var remote = new RemoteChunk(this, from, chunk);
+        if (!_shard.Post(static state => ((RemoteChunk)state!).Begin(), remote))
+            RefuseChunk(remote);
+        return remote.Task;
+    }
 
     public void Unreachable(ServerId server) =>
         _shard.Post(
@@ -282,6 +366,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         Post(static server =>
         {
             Volatile.Write(ref server._livenessNews, 0);
+            server._arePeersStale = true;
             server._protocol.OnLivenessChanged();
             server.SchedulePoll();
         });

@@ -64,20 +64,24 @@ public sealed record RaftServerSettings
 /// <param name="Snapshot">The newest in force; null when none was taken.</param>
 /// <param name="IsTakingSnapshot">One is being written.</param>
 /// <param name="SnapshotTransfers">On the leader: snapshots on their way to peers.</param>
+/// <param name="IsMember">The configuration in force names this server.</param>
+/// <param name="IsRemoved">It did before, and that it does not any more is committed: this server takes no part now.</param>
 public sealed record ServerStatus(
     Role Role, Term Term, ServerId? Leader,
     LogIndex CommitIndex, LogIndex AppliedIndex, LogIndex DurableIndex, LogIndex FirstIndex, LogIndex LastIndex,
     Configuration Configuration, LogIndex ConfigurationIndex,
     IReadOnlyList<PeerProgress> Peers,
     long AdmittedBytes, int AdmissionWaiting, long ApplierQueueEntries, long ApplierQueueBytes, int PendingCalls,
-    SnapshotDescriptor? Snapshot, bool IsTakingSnapshot, IReadOnlyList<SnapshotProgress> SnapshotTransfers)
+    SnapshotDescriptor? Snapshot, bool IsTakingSnapshot, IReadOnlyList<SnapshotProgress> SnapshotTransfers,
+    bool IsMember, bool IsRemoved)
 {
     internal static readonly ServerStatus NotStarted = new(
         Role.Follower, Term.Zero, Leader: null,
         LogIndex.Zero, LogIndex.Zero, LogIndex.Zero, new LogIndex(1), LogIndex.Zero,
         Configuration.Empty, LogIndex.Zero, Peers: [],
         AdmittedBytes: 0, AdmissionWaiting: 0, ApplierQueueEntries: 0, ApplierQueueBytes: 0, PendingCalls: 0,
-        Snapshot: null, IsTakingSnapshot: false, SnapshotTransfers: []);
+        Snapshot: null, IsTakingSnapshot: false, SnapshotTransfers: [],
+        IsMember: false, IsRemoved: false);
 }
 
 /// <summary>A snapshot on its way to a peer.</summary>

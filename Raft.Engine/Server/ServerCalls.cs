@@ -17,11 +17,12 @@ internal interface ILocalCall
 }
 
 /// <summary>One AddEntryAsync: promise and state in one object, the only allocation that a write costs the server.</summary>
-internal sealed class LocalWrite(RaftServer server, ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation)
+internal sealed class LocalWrite(RaftServer server, EntryKind kind, ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation)
     : TaskCompletionSource<AddedEntry>(TaskCreationOptions.RunContinuationsAsynchronously), IAppend, ILocalCall
 {
     public void Begin() => server.Begin(this);
 
+    public EntryKind Kind { get; } = kind;
     public ReadOnlyMemory<byte> Command { get; private set; } = command;
     public WaitFor Wait { get; } = wait;
     public CancellationToken Token { get; } = cancellation;
@@ -73,6 +74,7 @@ internal sealed class RemoteWrite(RaftServer server, ServerId from, AddEntryCall
 
     public ServerId From { get; } = from;
     public AddEntryCall Call { get; } = call;
+    public EntryKind Kind => Call.Kind;
     public ReadOnlyMemory<byte> Command => Call.Command;
     public bool HasEnded => Task.IsCompleted;
     public long Deadline { get; set; }

@@ -26,6 +26,21 @@ internal sealed class ServerMetrics
     private static readonly Counter<long> Batches = Meter.CreateCounter<long>("raft.batches", "{batch}", "Output batches of the protocol.");
     private static readonly Counter<long> Truncations = Meter.CreateCounter<long>("raft.truncations", "{truncation}", "Times that another leader's entries replaced some of the log.");
     private static readonly Counter<long> Reads = Meter.CreateCounter<long>("raft.reads", "{read}", "Read barriers that this leader was asked for.");
+    private static readonly Counter<long> SnapshotsTaken = Meter.CreateCounter<long>("raft.snapshots.taken", "{snapshot}", "Snapshots of the own state that were written.");
+    private static readonly Counter<long> SnapshotsInstalled = Meter.CreateCounter<long>("raft.snapshots.installed", "{snapshot}", "Snapshots of a leader that were installed.");
+    private static readonly Counter<long> SnapshotBytesSent = Meter.CreateCounter<long>("raft.snapshot.sent", "By", "Bytes of snapshots that peers have taken.");
+    private static readonly Counter<long> SnapshotBytesReceived = Meter.CreateCounter<long>("raft.snapshot.received", "By", "Bytes of snapshots that came from leaders.");
+    private static readonly Counter<long> TransfersFailed = Meter.CreateCounter<long>("raft.snapshot.transfers.failed", "{transfer}", "Snapshots that a peer did not take; aborted ones are not counted.");
+    private static readonly Counter<long> LeaderTransfers = Meter.CreateCounter<long>("raft.leader.transfers", "{transfer}", "Times that this leader was asked to hand over, by outcome.");
+    private static readonly Counter<long> ConfigurationChanges = Meter.CreateCounter<long>("raft.configuration.changes", "{change}", "Configurations that came into force here, also back by truncation.");
+    private static readonly Histogram<double> SnapshotTake = Meter.CreateHistogram<double>(
+        "raft.snapshot.take", "s", "Time from the picture of the state until its file is synced.", tags: null,
+        new InstrumentAdvice<double>
+        {
+            // 1 ms, four times as much, up to a minute: from an empty state to gigabytes.
+            HistogramBucketBoundaries = [.. Enumerable.Range(0, 9).Select(n => 0.001 * (1 << (2 * n)))],
+        });
+
     private static readonly Histogram<double> WriteStage = Meter.CreateHistogram<double>(
         "raft.write.stage", "s", "Time from append until the stage is reached (leader, one sample per batch); admitted: the wait for room.", tags: null,
         new InstrumentAdvice<double>
@@ -39,8 +54,10 @@ internal sealed class ServerMetrics
 
     private static readonly KeyValuePair<string, object?>[] TypeTags = [.. MessageTypes.Select(type => new KeyValuePair<string, object?>("type", type))];
     private static readonly KeyValuePair<string, object?>[] KindTags =
-        [.. Enumerable.Range(0, 4).Select(kind => new KeyValuePair<string, object?>("kind", kind == 0 ? "unknown" : ((EntryKind)kind).ToString().ToLowerInvariant()))];
+        [.. Enumerable.Range(0, 5).Select(kind => new KeyValuePair<string, object?>("kind", kind == 0 ? "unknown" : ((EntryKind)kind).ToString().ToLowerInvariant()))];
 
+    private static readonly KeyValuePair<string, object?> TransferDone = new("outcome", "done");
+    private static readonly KeyValuePair<string, object?> TransferTimedOut = new("outcome", "timed_out");
     private static readonly KeyValuePair<string, object?> Admitted = new("stage", "admitted");
     private static readonly KeyValuePair<string, object?> Durable = new("stage", "durable");
     private static readonly KeyValuePair<string, object?> Committed = new("stage", "committed");
@@ -63,10 +80,13 @@ internal sealed class ServerMetrics
         _time = time;
 
         // A series that is not there cannot be alerted on: what is rare begins at 0.
-        foreach (Counter<long> counter in (Counter<long>[])[MessagesMisdirected, LeaderChanges, EntriesApplied, WritesDropped, WritesUnknown, AdmissionWaits, Batches, Truncations, Reads])
+        foreach (Counter<long> counter in (Counter<long>[])[MessagesMisdirected, LeaderChanges, EntriesApplied, WritesDropped, WritesUnknown, AdmissionWaits, Batches, Truncations, Reads,
+            SnapshotsTaken, SnapshotsInstalled, SnapshotBytesSent, SnapshotBytesReceived, TransfersFailed, ConfigurationChanges])
             counter.Add(0, _group);
         foreach (string kind in (string[])["vote", "pre_vote"])
             ElectionsStarted.Add(0, _group, new KeyValuePair<string, object?>("kind", kind));
+        LeaderTransfers.Add(0, _group, TransferDone);
+        LeaderTransfers.Add(0, _group, TransferTimedOut);
     }
 
     public void OnAppended(long waitsSince)
@@ -107,7 +127,7 @@ internal sealed class ServerMetrics
             return;
 
         for (int i = 0; i < persist.Entries.Count; i++)
-            _counts[(int)persist.Entries[i].Kind & 3]++;
+            _counts[persist.Entries[i].Kind <= EntryKind.System ? (int)persist.Entries[i].Kind : 0]++;
         Flush(EntriesAdded, KindTags);
     }
 
@@ -148,6 +168,24 @@ internal sealed class ServerMetrics
     public void OnUnknown() => WritesUnknown.Add(1, _group);
 
     public void OnAdmissionWait() => AdmissionWaits.Add(1, _group);
+
+    public void OnSnapshotTaken(TimeSpan taken)
+    {
+        SnapshotsTaken.Add(1, _group);
+        SnapshotTake.Record(taken.TotalSeconds, _group);
+    }
+
+    public void OnSnapshotInstalled() => SnapshotsInstalled.Add(1, _group);
+
+    public void OnSnapshotBytesSent(int bytes) => SnapshotBytesSent.Add(bytes, _group);
+
+    public void OnSnapshotBytesReceived(int bytes) => SnapshotBytesReceived.Add(bytes, _group);
+
+    public void OnTransferFailed() => TransfersFailed.Add(1, _group);
+
+    public void OnTransfer(bool isDone) => LeaderTransfers.Add(1, _group, isDone ? TransferDone : TransferTimedOut);
+
+    public void OnConfiguration() => ConfigurationChanges.Add(1, _group);
 
     public void OnReads(int count) => Reads.Add(count, _group);
 

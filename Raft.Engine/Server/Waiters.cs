@@ -32,6 +32,27 @@ internal sealed class Waiters
         return taken;
     }
 
+    /// <summary>Takes out all that wait for commit, ascending by index.</summary>
+    public LocalWrite? TakeAnyCommitted() => _committed.TryDequeue(out LocalWrite? write, out _) ? write : null;
+
+    /// <summary>Takes out all reads of what lies above an index.</summary>
+    public List<LocalRead> TakeReadsAbove(LogIndex index)
+    {
+        List<LocalRead> taken = [];
+        List<(LocalRead Read, long Index)> kept = [];
+        while (_reads.TryDequeue(out LocalRead? read, out long at))
+        {
+            if (at > index.Value)
+                taken.Add(read);
+            else
+                kept.Add((read, at));
+        }
+
+        foreach ((LocalRead read, long at) in kept)
+            _reads.Enqueue(read, at);
+        return taken;
+    }
+
     public LocalWrite? TakeApplied(LogIndex upTo) => Take(_applied, upTo);
 
     public LocalRead? TakeRead(LogIndex upTo) => Take(_reads, upTo);

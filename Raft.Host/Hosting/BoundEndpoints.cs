@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace Raft.Host.Hosting;
 
 /// <summary>Where the node really listens: with port 0 the configured address does not tell.</summary>
-internal sealed class BoundEndpoints
+public sealed class BoundEndpoints
 {
     public ListenOptions? Api { get; set; }
 

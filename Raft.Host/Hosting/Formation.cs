@@ -1,146 +1,210 @@
-using System.Net;
-using System.Net.Http.Json;
-using System.Text.Json;
 using Raft.Engine.Protocol;
 using Raft.Host.Settings;
 
 namespace Raft.Host.Hosting;
 
 /// <summary>The cluster that a node is in.</summary>
-public sealed record FormedCluster(ClusterUid Uid, Configuration First);
+/// <param name="Uid">Its identity.</param>
+/// <param name="First">What the log begins with; null for a node that gets the log from the others.</param>
+public sealed record FormedCluster(ClusterUid Uid, Configuration? First);
 
-/// <summary>How empty nodes become one cluster, in whatever order they start. Design 4.5.</summary>
+/// <summary>How a node without a cluster comes into one, in whatever order nodes start. Design 4.5.</summary>
 /// <remarks>
-/// 1. A new node asks every peer of Members, again and again.
+/// 1. It asks every peer that it knows, again and again.
 /// 2. One is in a cluster that names this very storage id: adopt it.
-/// 3. All are new, with the same Members: the smallest node id writes the first configuration.
-/// 4. Anything else: wait, and say why.
+/// 3. One is in a cluster that does not: ask its leader to be taken in, if this node may (Join, Rejoin).
+/// 4. All are new, with the same Members and Groups: the smallest node id writes the first configuration.
+/// 5. Anything else: wait, and say why; a member may invite meanwhile.
 /// </remarks>
-public sealed class Formation : IDisposable
+public sealed class Formation
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
 
     private readonly NodeSettings _settings;
+    private readonly NodeAddresses _addresses;
     private readonly FormationDesk _desk;
     private readonly NodeState _state;
+    private readonly PeerQuestions _questions;
     private readonly ILogger<Formation> _log;
-    private readonly HttpClient _http;
     private string? _lastReason;
 
-    public Formation(NodeSettings settings, FormationDesk desk, NodeState state, ILogger<Formation> log)
-        : this(settings, desk, state, log, new SocketsHttpHandler { ConnectTimeout = AnswerTimeout, UseProxy = false })
-    {
-    }
-
-    internal Formation(NodeSettings settings, FormationDesk desk, NodeState state, ILogger<Formation> log, HttpMessageHandler network)
+    public Formation(NodeSettings settings, NodeAddresses addresses, FormationDesk desk, NodeState state, PeerQuestions questions, ILogger<Formation> log)
     {
         _settings = settings;
+        _addresses = addresses;
         _desk = desk;
         _state = state;
+        _questions = questions;
         _log = log;
-        _http = new HttpClient(network)
-        {
-            Timeout = AnswerTimeout,
-            DefaultRequestVersion = HttpVersion.Version20,
-            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
-            MaxResponseContentBufferSize = 1 << 20,
-        };
     }
 
-    public void Dispose() => _http.Dispose();
+    private RaftOptions Options => _settings.Raft;
 
     /// <summary>Returns once this node's directory durably belongs to a cluster. Only for one that never did.</summary>
     public async Task<FormedCluster> RunAsync(IFormationDirectory directory, CancellationToken cancellation)
     {
-        RaftOptions options = _settings.Raft;
-        if (options.Members.Count == 0)
-            return await FormAloneAsync(directory, cancellation);
+        FormationPeer[] peers = PeersOf(Options);
+        bool isAlone = Options.Members.Count == 0 && Options.Join.Count == 0;
+        if (isAlone && Options.Bootstrap && !directory.IsLost)
+            return await FormAsync(directory, FirstConfiguration.Of([_addresses.AsMember(Options.NodeId)], new Dictionary<string, StorageId> { [Options.NodeId] = directory.StorageId }));
 
-        _desk.BecomeNew(directory.StorageId);
-        var self = new ServerId(new NodeId(options.NodeId), directory.StorageId);
-        MemberOptions[] peers = [.. options.Members.Where(member => member.Id != options.NodeId)];
-        bool isFormer = peers.All(peer => string.CompareOrdinal(options.NodeId, peer.Id) < 0);
-        var question = new FormationQuestion(options.ClusterId, options.NodeId, directory.StorageId.ToString(), directory.StartCount, _desk.MembersHash);
+        _desk.BecomeNew(directory.StorageId, directory.IsLost, directory.FormerUid);
+        var self = new ServerId(new NodeId(Options.NodeId), directory.StorageId);
+        bool isFormer = !directory.IsLost && Options.Join.Count == 0 && peers.All(peer => string.CompareOrdinal(Options.NodeId, peer.Id) < 0);
+        var question = new FormationQuestion(
+            Options.ClusterId, Options.NodeId, directory.StorageId.ToString(), directory.StartCount, _desk.MembersHash, MayForm: isFormer);
         TimeSpan pause = FirstPause;
         while (true)
         {
-            FormationAnswer?[] answers = await Task.WhenAll(peers.Select(peer => AskAsync(peer, question, cancellation)));
-            cancellation.ThrowIfCancellationRequested();
-            FormationView view = FormationView.Of(options, self, _desk.MembersHash, peers, answers);
+            FormationAnswer?[] answers = await Task.WhenAll(peers.Select(peer => _questions.AskAsync(peer.Url, question, cancellation)));
+            FormationView view = FormationView.Of(Options, self, _desk, peers, answers);
 
-            if (view.Offer is { } offer && await TryAdoptAsync(directory, offer, view) is { } adopted)
+            if (view.Offer is { } offer && await TryAdoptAsync(directory, self, offer, view) is { } adopted)
                 return adopted;
-            if (view.Storages is { } storages && isFormer)
-                return await FormAsync(directory, FirstConfiguration.Of(options.Members, storages));
+            if (view.Stranger is { } cluster && await TryJoinAsync(directory, self, cluster, view, cancellation) is { } joined)
+                return joined;
+            if (view.Storages is { } storages && isFormer && !isAlone)
+                return await FormAsync(directory, FirstConfiguration.Of(Options.Members, storages));
 
-            string reason = view.Obstacle
-                ?? (isFormer ? "All members have answered." : $"All members are new; waiting for '{options.Members.Min(member => member.Id)}' to form the cluster.");
-            Explain(reason, view.NeedsPeople);
-            await Task.Delay(pause, cancellation);
+            if (isAlone)
+                ExplainAlone(directory);
+            else
+                Explain(ReasonOf(view, directory), view.NeedsPeople);
+
+            Task<ClusterUid> invited = _desk.Invited;
+            await Task.WhenAny(invited, Task.Delay(pause, cancellation));
+            cancellation.ThrowIfCancellationRequested();
+            if (invited.IsCompletedSuccessfully)
+                return await AdoptAsync(directory, await invited);
+
             pause = TimeSpan.FromTicks(Math.Min((long)(pause.Ticks * 1.5), LongestPause.Ticks));
         }
     }
 
-    private async Task<FormedCluster> FormAloneAsync(IFormationDirectory directory, CancellationToken cancellation)
-    {
-        if (!_settings.Raft.Bootstrap)
-        {
-            string reason = "The node is empty, Raft:Members is empty, and Raft:Bootstrap is false: it belongs to no cluster and may not form one. " +
-                "List the members in Raft:Members, or set Raft:Bootstrap=true for a cluster of one.";
-            _desk.Refuse(reason);
-            Explain(reason, needsPeople: true);
-            await Task.Delay(Timeout.Infinite, cancellation);
-        }
-
-        var self = new MemberOptions
-        {
-            Id = _settings.Raft.NodeId,
-            PeerUrl = _settings.Endpoints.Peer.GetLeftPart(UriPartial.Authority),
-            ApiUrl = _settings.Endpoints.Api.GetLeftPart(UriPartial.Authority),
-        };
-        return await FormAsync(directory, FirstConfiguration.Of([self], new Dictionary<string, StorageId> { [self.Id] = directory.StorageId }));
-    }
+    /// <summary>Whom a node asks: the others of Members, and the addresses of Join.</summary>
+    internal static FormationPeer[] PeersOf(RaftOptions options) =>
+    [
+        .. options.Members.Where(member => member.Id != options.NodeId).Select(member => new FormationPeer(member.Id, member.PeerUrl)),
+        .. options.Join.Where(url => !options.Members.Any(member => FirstConfiguration.Normal(member.PeerUrl) == FirstConfiguration.Normal(url)))
+            .Select(url => new FormationPeer(null, url)),
+    ];
 
     private async Task<FormedCluster> FormAsync(IFormationDirectory directory, Configuration first)
     {
-        ClusterUid uid = FirstConfiguration.UidOf(_settings.Raft.ClusterId, first);
-        await directory.FormAsync(uid, GroupRegistry.DefaultGroup, first);
-        _log.Formed(_settings.Raft.ClusterId, uid, Names(first));
+        ClusterUid uid = FirstConfiguration.UidOf(Options.ClusterId, first);
+        await directory.FormAsync(uid, GroupRegistry.FirstGroup(Options), first);
+        _log.Formed(Options.ClusterId, uid, Names(first));
         return new FormedCluster(uid, first);
     }
 
-    private async Task<FormedCluster?> TryAdoptAsync(IFormationDirectory directory, FormedCluster offer, FormationView view)
+    private async Task<FormedCluster?> TryAdoptAsync(IFormationDirectory directory, ServerId self, FoundCluster offer, FormationView view)
     {
-        Member former = FirstConfiguration.FormerOf(offer.First);
-        if (!_desk.TryBeginAdopting(former))
+        if (directory.FormerUid is { } former && former != offer.Uid)
         {
-            view.Obstacle = $"A cluster formed by storage {former.Storage} of '{former.Node}' was offered, but this node has since answered another " +
-                $"start of '{former.Node}' and waits for that one's cluster. If '{former.Node}' is gone for good, restart this node.";
-            view.NeedsPeople = true;
+            Refuse(view, $"Cluster {offer.Uid} was offered, but the directory that was lost here was of cluster {former}.");
             return null;
         }
 
-        await directory.FormAsync(offer.Uid, GroupRegistry.DefaultGroup, offer.First);
-        _log.Adopted(_settings.Raft.ClusterId, offer.Uid, Names(offer.First));
-        return offer;
+        if (!_desk.TryBeginAdopting(offer.Configuration))
+        {
+            Refuse(view, $"Cluster {offer.Uid} was offered, but this node has since answered another start of " +
+                $"'{Options.Members.Min(member => member.Id)}' and waits for that one's cluster. If that node is gone for good, restart this one.");
+            return null;
+        }
+
+        // With the first configuration this node can elect a leader even if nobody else adopted yet. Without it the log comes from the others.
+        if (offer.First?.Contains(self) != true)
+            return await AdoptAsync(directory, offer.Uid);
+
+        await directory.FormAsync(offer.Uid, GroupRegistry.FirstGroup(Options), offer.First);
+        _log.Adopted(Options.ClusterId, offer.Uid, Names(offer.First));
+        return new FormedCluster(offer.Uid, offer.First);
     }
 
-    private async Task<FormationAnswer?> AskAsync(MemberOptions peer, FormationQuestion question, CancellationToken cancellation)
+    private async Task<FormedCluster> AdoptAsync(IFormationDirectory directory, ClusterUid uid)
     {
-        try
+        await directory.AdoptAsync(uid);
+        _log.Joined(Options.ClusterId, uid);
+        return new FormedCluster(uid, First: null);
+    }
+
+    /// <summary>Never as its former self: that one may have voted and acknowledged what this disk does not hold. Rule 12</summary>
+    private async Task<FormedCluster?> TryJoinAsync(
+        IFormationDirectory directory, ServerId self, FoundCluster cluster, FormationView view, CancellationToken cancellation)
+    {
+        Member? formerSelf = cluster.Configuration.All.FirstOrDefault(member => member.Node == self.Node);
+        string whose = formerSelf is null
+            ? $"Cluster {cluster.Uid} does not name '{self.Node}'."
+            : $"Cluster {cluster.Uid} knows '{self.Node}' with storage {formerSelf.Storage}; this directory has storage {self.Storage}: " +
+                "the node id is in use, or the node's directory was lost.";
+        if (directory.FormerUid is { } former && former != cluster.Uid)
         {
-            var address = new Uri(new Uri(peer.PeerUrl), FormationEndpoint.Path);
-            using HttpResponseMessage response = await _http.PostAsJsonAsync(address, question, FormationJson.Default.FormationQuestion, cancellation);
-            return response.IsSuccessStatusCode
-                ? await response.Content.ReadFromJsonAsync(FormationJson.Default.FormationAnswer, cancellation)
-                : null;
+            Refuse(view, $"{whose} It may join only cluster {former}, in which its lost directory was.");
+            return null;
         }
-        catch (Exception error) when (error is HttpRequestException or OperationCanceledException or JsonException or IOException)
+
+        if (formerSelf is null && Options.Join.Count == 0)
         {
-            return null; // not there, or not one of us: the reason says who has not answered
+            Refuse(view, $"{whose} Set Raft:Join to have it ask to be taken in, or add it there: POST /v1/members.");
+            return null;
         }
+
+        if (formerSelf is not null && Options.Rejoin == RejoinMode.Off)
+        {
+            Refuse(view, $"{whose} Raft:Rejoin is off: put the old directory back, or replace the member: PUT /v1/members.");
+            return null;
+        }
+
+        JoinRequest request = _addresses.JoinRequest(Options, self.Storage, directory.FormerUid, isProbe: false);
+        JoinAnswer answer = await AskToJoinAsync(_questions, cluster.PeerUrl, request, cancellation);
+        if (answer.Verdict == JoinVerdict.Accepted && answer.Uid == cluster.Uid.ToString())
+        {
+            _log.TakenIn(Options.NodeId, answer.Reason);
+            return await AdoptAsync(directory, cluster.Uid);
+        }
+
+        view.Obstacle = $"{whose} It asks to be taken in. {answer.Reason}";
+        view.NeedsPeople = answer.Verdict == JoinVerdict.Refused;
+        return null;
+    }
+
+    /// <summary>Follows the way to the leader.</summary>
+    internal static async Task<JoinAnswer> AskToJoinAsync(PeerQuestions questions, string peerUrl, JoinRequest request, CancellationToken cancellation)
+    {
+        const int stepsMax = 3;
+        string url = peerUrl;
+        for (int step = 0; step < stepsMax; step++)
+        {
+            JoinAnswer? answer = await questions.AskAsync(url, request, cancellation);
+            if (answer is null)
+                return new JoinAnswer(JoinVerdict.Wait, $"{url} did not answer.");
+            if (answer is not { Verdict: JoinVerdict.Redirected, LeaderUrl: { } leader })
+                return answer;
+
+            url = leader;
+        }
+
+        return new JoinAnswer(JoinVerdict.Wait, "The leader changes just now.");
+    }
+
+    private string ReasonOf(FormationView view, IFormationDirectory directory) =>
+        directory.IsLost
+            ? $"This node has lost its directory of cluster {NameOf(directory.FormerUid)} (it was moved aside) and waits for a member of it. {view.Obstacle} " +
+                "If all have lost theirs, an operator decides: restore one, or delete the file 'former' on all and start anew."
+            : view.Obstacle ?? $"All members are new; waiting for '{Options.Members.Min(member => member.Id)}' to form the cluster.";
+
+    private void ExplainAlone(IFormationDirectory directory) => Explain(
+        directory.IsLost
+            ? $"This node has lost its directory of cluster {NameOf(directory.FormerUid)} (it was moved aside), and knows no member of it. List members in Raft:Members or Raft:Join."
+            : "The node is empty, Raft:Members is empty, and Raft:Bootstrap is false: it belongs to no cluster and may not form one. " +
+                "List the members in Raft:Members or Raft:Join, add it to a cluster by POST /v1/members there, or set Raft:Bootstrap=true for a cluster of one.",
+        needsPeople: true);
+
+    private static void Refuse(FormationView view, string obstacle)
+    {
+        view.Obstacle = obstacle;
+        view.NeedsPeople = true;
     }
 
     private void Explain(string reason, bool needsPeople)
@@ -155,6 +219,8 @@ public sealed class Formation : IDisposable
         else
             _log.WaitsToForm(reason);
     }
+
+    private static string NameOf(ClusterUid? uid) => uid?.ToString() ?? "(unknown)";
 
     private static string Names(Configuration configuration) => string.Join(", ", configuration.Current.Select(member => member.Node.Value));
 }

@@ -1,3 +1,5 @@
+using Raft.Engine.Protocol;
+
 namespace Raft.Host.Hosting;
 
 /// <summary>The words of this folder; event ids 2200 to 2299.</summary>
@@ -20,6 +22,39 @@ internal static partial class HostingLog
 
     [LoggerMessage(2206, LogLevel.Warning, "Raft:Members differs from the configuration in the log, which wins: {Difference}")]
     public static partial void MembersDiffer(this ILogger logger, string difference);
+
+    [LoggerMessage(2207, LogLevel.Information, "Cluster '{Cluster}' joined: uid {Uid}; the log comes from its members")]
+    public static partial void Joined(this ILogger logger, string cluster, ClusterUid uid);
+
+    [LoggerMessage(2208, LogLevel.Information, "Node {Node} is taken in: {Reason}")]
+    public static partial void TakenIn(this ILogger logger, string node, string reason);
+
+    [LoggerMessage(2209, LogLevel.Information, "Node {Node} with storage {Storage} was taken into group {Group}; in the place of a former self: {Replaces}")]
+    public static partial void TookIn(this ILogger logger, string node, string storage, GroupId group, bool replaces);
+
+    [LoggerMessage(2210, LogLevel.Warning, "The data directory {Directory} was moved aside to {Aside}; the node goes on with a new one")]
+    public static partial void MovedAside(this ILogger logger, string directory, string aside);
+
+    [LoggerMessage(2211, LogLevel.Warning, "Raft:Groups lists groups that are not there yet: {Missing}. They form when a node that lists them leads the first group: give every node the same list")]
+    public static partial void GroupsMissing(this ILogger logger, string missing);
+
+    [LoggerMessage(2212, LogLevel.Warning, "Groups run that Raft:Groups does not list: {Unlisted}. The log wins: add them to the list of every node")]
+    public static partial void GroupsUnlisted(this ILogger logger, string unlisted);
+
+    [LoggerMessage(2213, LogLevel.Debug, "Group {Group}: {Work} did not succeed, and is tried again if it is still due: {Reason}")]
+    public static partial void CareFailed(this ILogger logger, GroupId group, string work, string reason);
+
+    [LoggerMessage(2214, LogLevel.Information, "Group {Group}: leadership goes to {Target}; this node leads {Count} groups, more than its share")]
+    public static partial void Spreads(this ILogger logger, GroupId group, string target, int count);
+
+    [LoggerMessage(2215, LogLevel.Information, "Draining: leadership goes to others, the node is not ready, and serves on")]
+    public static partial void Drains(this ILogger logger);
+
+    [LoggerMessage(2216, LogLevel.Information, "The drain has ended: the node may lead, and is ready again")]
+    public static partial void DrainEnded(this ILogger logger);
+
+    [LoggerMessage(2217, LogLevel.Debug, "Group {Group}: leadership was not handed over: {Reason}")]
+    public static partial void HandOverFailed(this ILogger logger, GroupId group, string reason);
 
     [LoggerMessage(2290, LogLevel.Critical, "Quarantine: the process stays up, and takes no part. {Reason}")]
     public static partial void Quarantined(this ILogger logger, string reason);

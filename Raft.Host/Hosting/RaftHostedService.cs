@@ -1,25 +1,21 @@
-using Raft.Engine.Errors;
-using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
-using Raft.Engine.Server;
-using Raft.Engine.Shards;
 using Raft.Host.Peers;
 using Raft.Host.Settings;
-using Raft.Host.StateMachine;
 using Raft.Host.Storage;
 
 namespace Raft.Host.Hosting;
 
 /// <summary>The order of start and stop.</summary>
 /// <remarks>
-/// Start: 1. open storage, while Kestrel begins to listen. 2. Form or adopt a cluster, if the directory has none.
-/// 3. Load each group, and check whose it is. 4. Peers. 5. Shards and servers. 6. The registry: from now on requests are served.
-/// Stop: requests finish, servers, peers, shards, storage; before Kestrel waits for its connections, or the peers' streams
-/// would hold it up.
+/// Start: 1. open storage, while Kestrel begins to listen. 2. Find a place in a cluster. 3. Peers. 4. Shards and servers, and with
+/// them the registry: from now on requests are served. 5. The caretaker.
+/// Stop: leadership goes to others; requests finish; servers, peers, shards, storage; before Kestrel waits for its connections,
+/// or the peers' streams would hold it up.
 /// </remarks>
 public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposable
 {
-    private static readonly TimeSpan DrainPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan HandOverPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan RequestPatience = TimeSpan.FromSeconds(2);
 
     private readonly NodeSettings _settings;
     private readonly NodeState _state;
@@ -27,41 +23,37 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
     private readonly FormationDesk _desk;
     private readonly PeerTransport _peers;
     private readonly RequestsInFlight _requests;
-    private readonly IServiceProvider _services;
-    private readonly ILoggerFactory _logs;
+    private readonly NodeDrain _drain;
+    private readonly Enrollment _enrollment;
+    private readonly Quarantine _quarantine;
+    private readonly GroupsHost _host;
+    private readonly Caretaker _caretaker;
     private readonly ILogger<RaftHostedService> _log;
     private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _takingPart = new();
 
-    private Task<NodeStore>? _opening;
     private Task _running = Task.CompletedTask;
-    private NodeStore? _store;
-    private ShardSet? _shards;
+    private Task _caring = Task.CompletedTask;
 
-    public RaftHostedService(
-        NodeSettings settings,
-        NodeState state,
-        GroupRegistry groups,
-        FormationDesk desk,
-        PeerTransport peers,
-        RequestsInFlight requests,
-        IServiceProvider services,
-        ILoggerFactory logs)
+    public RaftHostedService(IServiceProvider services)
     {
-        _settings = settings;
-        _state = state;
-        _groups = groups;
-        _desk = desk;
-        _peers = peers;
-        _requests = requests;
-        _services = services;
-        _logs = logs;
-        _log = logs.CreateLogger<RaftHostedService>();
+        _settings = services.GetRequiredService<NodeSettings>();
+        _state = services.GetRequiredService<NodeState>();
+        _groups = services.GetRequiredService<GroupRegistry>();
+        _desk = services.GetRequiredService<FormationDesk>();
+        _peers = services.GetRequiredService<PeerTransport>();
+        _requests = services.GetRequiredService<RequestsInFlight>();
+        _drain = services.GetRequiredService<NodeDrain>();
+        _enrollment = services.GetRequiredService<Enrollment>();
+        _quarantine = services.GetRequiredService<Quarantine>();
+        _host = services.GetRequiredService<GroupsHost>();
+        _caretaker = services.GetRequiredService<Caretaker>();
+        _log = services.GetRequiredService<ILogger<RaftHostedService>>();
     }
 
     public Task StartingAsync(CancellationToken cancellationToken)
     {
-        var store = new NodeStoreSettings(_settings.DataDirectory, new NodeId(_settings.Raft.NodeId));
-        _opening = Task.Run(() => NodeStore.Open(store, _logs), CancellationToken.None);
+        _enrollment.BeginOpening();
         return Task.CompletedTask;
     }
 
@@ -77,51 +69,50 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         _state.Enter(NodePhase.Stopping, "The node is stopping.");
-        await TryAsync("waiting for requests", () => _requests.DrainAsync(DrainPatience, cancellationToken));
+        await TryAsync("handing leadership over", () => HandOverAsync(cancellationToken));
+        await TryAsync("waiting for requests", () => _requests.DrainAsync(RequestPatience, cancellationToken));
         await _stopping.CancelAsync();
         await TryAsync("the start", () => _running);
-        foreach (HostedGroup group in _groups.All)
-            await TryAsync($"group {group.Id}", () => group.Server.AbortAsync("the node is stopping"));
-
-        await TryAsync("the peers", () => _peers.DisposeAsync().AsTask());
-        foreach (HostedGroup group in _groups.All)
-            await TryAsync($"group {group.Id}", () => group.Server.DisposeAsync().AsTask());
-        if (_shards is { } shards)
-            await TryAsync("the shards", () => shards.DisposeAsync().AsTask());
-        await CloseStorageAsync();
+        await EndRaftAsync("the node is stopping");
+        await TryAsync("storage", _enrollment.CloseAsync);
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>A start that failed, at a port in use for one, leaves a directory that is whole and free.</summary>
     public async ValueTask DisposeAsync()
     {
-        await CloseStorageAsync();
+        await TryAsync("storage", _enrollment.CloseAsync);
         _stopping.Dispose();
+        _takingPart.Dispose();
     }
 
     private async Task RunAsync(CancellationToken cancellation)
     {
         try
         {
-            _store = await _opening!; // StartingAsync comes before StartedAsync
-            FormedCluster? formed = _store.ClusterUid is null ? await FormAsync(_store, cancellation) : null;
-            await StartGroupAsync(_store, GroupRegistry.DefaultGroup, formed, cancellation);
+            Enrolled enrolled = await _enrollment.RunAsync(cancellation);
+            NodeStore store = enrolled.Store;
+            Configuration known = Enrollment.ConfigurationOf(enrolled.First);
+            _desk.BecomeMember(store.StorageId, enrolled.Uid, Enrollment.FirstOf(enrolled.First), () => _groups.First?.Server.Configuration ?? known);
+            WarnWhenMembersDiffer(known);
+            if (enrolled.HasFormed)
+                _groups.Expected = [.. _settings.Raft.Groups.Select(group => group.Id)];
+
+            var self = new ServerId(new NodeId(_settings.Raft.NodeId), store.StorageId);
+            _peers.Start(
+                new NodeIdentity(enrolled.Uid, self.Node, self.Storage, store.StartCount, store.StartNonce, store.OpeningSequence),
+                () => store.DurableSequence);
+            await _host.StartAsync(store, enrolled.First, cancellation);
+            _log.TakesPart(self.Node.Value, self.Storage.ToString(), store.StartCount, enrolled.Uid);
+            _state.Enter(NodePhase.Running, "The node takes part.");
+            _caring = Task.Run(() => CareAsync(_takingPart.Token), CancellationToken.None);
+            _ = WatchAsync(store.Failed, _host.Failed);
+            _ = WatchReturnAsync(cancellation);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
-            return;
-        }
-        catch (CorruptStorageException damage)
-        {
-            EnterQuarantine(damage.Message);
-            return;
-        }
-        catch (ForeignDirectoryException foreign)
-        {
-            EnterQuarantine(foreign.Message);
             return;
         }
         catch (DataDirectoryException unusable)
@@ -130,109 +121,83 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
         }
         catch (Exception error)
         {
-            FatalExit.Now(_log, error, _opening is { IsFaulted: true }
+            FatalExit.Now(_log, error, _enrollment.HasFailedToOpen
                 ? $"The data directory {_settings.DataDirectory} could not be opened: {error.Message}"
                 : $"The start failed: {error.Message}");
         }
     }
 
-    private async Task<FormedCluster> FormAsync(NodeStore store, CancellationToken cancellation)
+    private async Task CareAsync(CancellationToken cancellation)
     {
-        using var formation = new Formation(_settings, _desk, _state, _logs.CreateLogger<Formation>());
-        return await formation.RunAsync(new FormationDirectory(store), cancellation);
-    }
-
-    private async Task StartGroupAsync(NodeStore store, GroupId group, FormedCluster? formed, CancellationToken cancellation)
-    {
-        RaftOptions options = _settings.Raft;
-        IRaftStorage storage = store.Group(group);
-        PersistedState persisted = await storage.LoadAsync(options.Limits.MaxCacheBytes, cancellation);
-        ClusterUid uid = store.ClusterUid ?? formed?.Uid ?? throw new InvalidOperationException("Formation left no uid.");
-        Configuration first = FirstOf(persisted, uid, store);
-        _desk.BecomeMember(store.StorageId, uid, first);
-        WarnWhenMembersDiffer(persisted);
-
-        var self = new ServerId(new NodeId(options.NodeId), store.StorageId);
-        _peers.Start(
-            new NodeIdentity(uid, self.Node, self.Storage, store.StartCount, store.StartNonce, store.OpeningSequence),
-            () => store.DurableSequence);
-
-        _shards = new ShardSet(options.Shards == 0 ? Environment.ProcessorCount : options.Shards, TimeProvider.System);
-        var stateMachine = ActivatorUtilities.CreateInstance<Store>(_services);
-        var server = new RaftServer(
-            new RaftServerParts(
-                group,
-                _shards.Of(group),
-                _peers.Group(group),
-                new PreloadedStorage(storage, persisted),
-                stateMachine,
-                _peers.FailureDetector,
-                _logs.CreateLogger<RaftServer>())
-            {
-                Budget = new MemoryBudget(options.Limits.MaxTotalBytes),
-            },
-            ServerSettings.Of(options, self, store.StartCount));
-
-        await server.StartAsync(cancellation);
-        _groups.Add(new HostedGroup(group, server, stateMachine));
-        _log.TakesPart(options.NodeId, self.Storage.ToString(), store.StartCount, uid);
-        _state.Enter(NodePhase.Running, "The node takes part.");
-        _ = WatchAsync(store.Failed, server.Stopped);
-    }
-
-    /// <summary>The uid is the hash of cluster id and first configuration, so a directory of another cluster cannot pass.</summary>
-    private Configuration FirstOf(PersistedState persisted, ClusterUid uid, NodeStore store)
-    {
-        if (persisted.ConfigurationEntries is not [{ Index.Value: 1 } entry, ..])
-            throw new ForeignDirectoryException($"{_settings.DataDirectory} is of cluster {uid}, but holds no first configuration. Restore the directory or empty it.");
-
-        Configuration first = Configuration.Decode(entry.Payload.Span);
-        if (FirstConfiguration.UidOf(_settings.Raft.ClusterId, first) != uid)
+        try
         {
-            throw new ForeignDirectoryException($"{_settings.DataDirectory} belongs to another cluster: its uid {uid} is not that of a cluster named " +
-                $"'{_settings.Raft.ClusterId}'. Correct Raft:ClusterId, or point Raft:DataDirectory to this node's own directory.");
+            await _caretaker.RunAsync(cancellation);
         }
-
-        return first.Contains(new ServerId(new NodeId(_settings.Raft.NodeId), store.StorageId))
-            ? first
-            : throw new ForeignDirectoryException($"{_settings.DataDirectory} belongs to cluster {uid}, whose first configuration does not name " +
-                $"'{_settings.Raft.NodeId}' with storage {store.StorageId}. Correct Raft:NodeId or Raft:DataDirectory.");
+        catch (Exception error) when (!cancellation.IsCancellationRequested)
+        {
+            FatalExit.Now(_log, error, $"The groups could not be cared for: {error.Message}");
+        }
     }
 
-    private void WarnWhenMembersDiffer(PersistedState persisted)
+    private void WarnWhenMembersDiffer(Configuration known)
     {
-        if (_settings.Raft.Members.Count == 0)
+        if (_settings.Raft.Members.Count == 0 || !known.All.Any())
             return;
 
-        Configuration now = Configuration.Decode(persisted.ConfigurationEntries[^1].Payload.Span);
         string listed = string.Join(", ", _settings.Raft.Members.OrderBy(member => member.Id, StringComparer.Ordinal).Select(member => $"{member.Id}={new Uri(member.PeerUrl).Authority}"));
-        string known = string.Join(", ", now.Current.Select(member => $"{member.Node}={new Uri(member.PeerUrl).Authority}"));
-        if (listed != known)
-            _log.MembersDiffer($"listed {listed}; in force {known}");
+        string inForce = string.Join(", ", known.Current.Select(member => $"{member.Node}={new Uri(member.PeerUrl).Authority}"));
+        if (listed != inForce)
+            _log.MembersDiffer($"listed {listed}; in force {inForce}");
     }
 
-    private void EnterQuarantine(string reason)
+    private async Task HandOverAsync(CancellationToken cancellation)
     {
-        _desk.Refuse($"'{_settings.Raft.NodeId}' is in quarantine: {reason}");
-        _state.Enter(NodePhase.Quarantine, reason);
-        _log.Quarantined(reason);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        patience.CancelAfter(HandOverPatience);
+        try
+        {
+            await _drain.DrainAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // An election follows then, as after a crash.
+        }
     }
 
     /// <summary>A failed disk or a server that stopped by itself ends the process: nobody may believe that it still serves.</summary>
-    private async Task WatchAsync(Task storageFailed, Task serverStopped)
+    private async Task WatchAsync(Task storageFailed, Task serverFailed)
     {
-        Task first = await Task.WhenAny(storageFailed, serverStopped);
+        Task first = await Task.WhenAny(storageFailed, serverFailed);
         if (!_stopping.IsCancellationRequested && first.IsFaulted)
         {
-            Exception error = (storageFailed.Exception ?? first.Exception).GetBaseException();
+            Exception error = first.Exception.GetBaseException();
             FatalExit.Now(_log, error, error.Message);
         }
     }
 
-    private async Task CloseStorageAsync()
+    /// <summary>A peer that could not be asked before the start has seen a newer directory of this node: no part any more.</summary>
+    private async Task WatchReturnAsync(CancellationToken cancellation)
     {
-        if (_opening is { IsFaulted: false } opening)
-            await TryAsync("storage", async () => await (await opening).DisposeAsync());
+        try
+        {
+            string reason = await _peers.OwnDirectoryRefused.WaitAsync(cancellation);
+            _quarantine.Enter($"The data directory {_settings.DataDirectory} is not the newest of this node: {reason} To have it replaced, restart this node.");
+            await EndRaftAsync("it runs on an old directory");
+            _groups.Clear();
+        }
+        catch (OperationCanceledException)
+        {
+            // The node stops.
+        }
+    }
+
+    private async Task EndRaftAsync(string reason)
+    {
+        await _takingPart.CancelAsync();
+        await TryAsync("the caretaker", () => _caring);
+        await _host.StopAsync(reason, TryAsync);
+        await TryAsync("the peers", () => _peers.DisposeAsync().AsTask());
+        await TryAsync("the groups", () => _host.DisposeAsync().AsTask());
     }
 
     /// <summary>One failing step must not keep the others from stopping.</summary>

@@ -19,6 +19,8 @@ internal static class ServerSettings
             MaxInFlightAppends = options.Limits.MaxInFlightAppends,
             MaxAppendBytes = options.Limits.MaxAppendBytes,
             MaxCacheBytes = options.Limits.MaxCacheBytes,
+            SnapshotTrailingEntries = options.Limits.SnapshotTrailingEntries,
+            SnapshotTrailingBytes = options.Limits.SnapshotTrailingBytes,
         },
         Tick = TimeSpan.FromMilliseconds(options.TickMs),
         RandomSeed = Random.Shared.Next(),
@@ -27,6 +29,10 @@ internal static class ServerSettings
         MaxUncommittedBytes = options.Limits.MaxUncommittedBytes,
         // A forwarded write that finds no room is refused while its client still listens.
         ForwardTimeout = TimeSpan.FromMilliseconds(options.RequestTimeoutMs * 0.75),
+        SnapshotFloorBytes = options.Limits.SnapshotFloorBytes,
+        MaxLogDiskBytes = options.Limits.MaxLogDiskBytes,
+        SnapshotChunkBytes = options.Limits.SnapshotChunkBytes,
+        SnapshotSendBytesPerSecond = options.Limits.SnapshotSendBytesPerSecond,
         DiskStall = TimeSpan.FromMilliseconds(options.DiskStallMs),
     };
 }

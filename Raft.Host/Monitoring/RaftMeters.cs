@@ -15,11 +15,19 @@ public sealed class RaftMeters : IDisposable
     private static readonly (Role Role, string Label)[] Roles =
         [(Role.Follower, "follower"), (Role.PreCandidate, "pre-candidate"), (Role.Candidate, "candidate"), (Role.Leader, "leader")];
 
+    private static readonly (MemberKind Kind, string Label)[] Kinds =
+        [(MemberKind.Voter, "voter"), (MemberKind.Learner, "learner"), (MemberKind.Joining, "joining")];
+
+    /// <summary>So many groups have a label of their own: series cost whoever keeps them.</summary>
+    private const int LabelledGroups = 100;
+
+    private static readonly KeyValuePair<string, object?> OtherGroups = new("group", "other");
+
     private readonly GroupRegistry _groups;
     private readonly PeerTransport _peers;
     private readonly Meter _meter = new(MeterName);
 
-    public RaftMeters(GroupRegistry groups, NodeState state, Readiness readiness, PeerTransport peers)
+    public RaftMeters(GroupRegistry groups, NodeState state, Readiness readiness, PeerTransport peers, NodeDrain drain)
     {
         _groups = groups;
         _peers = peers;
@@ -30,7 +38,11 @@ public sealed class RaftMeters : IDisposable
         Gauge("raft.applied_index", "The highest index that the state machine has applied.", server => server.AppliedIndex.Value);
         Gauge("raft.durable_index", "The highest index that is durable on this node.", server => server.DurableIndex.Value);
         Gauge("raft.last_index", "The last index of the log, durable or not.", server => server.LastIndex.Value);
-        Gauge("raft.members", "Members of the configuration in force.", server => server.Configuration.All.Count());
+        _meter.CreateObservableGauge("raft.groups", () => groups.Count, unit: null, "Groups that run here.");
+        _meter.CreateObservableGauge("raft.members", MeasureMembers, unit: null, "Members of the configuration in force, by kind.");
+        _meter.CreateObservableGauge("raft.member.caught_up_rounds", MeasureJoining, unit: null, "Leader: rounds in a row in which a joining member kept up; at two it becomes a voter.");
+        _meter.CreateObservableGauge("raft.state_hash.alarm", () => Measure(hosted => hosted.IsOutOfService ? 1 : 0), unit: null, "1 where the state is not that of the other members: out of service.");
+        _meter.CreateObservableGauge("raft.draining", () => drain.IsDraining ? 1 : 0, unit: null, "1 while the node keeps no leadership.");
         Gauge("raft.voters", "Voters of the configuration in force.", server => Voters(server).Count());
         Gauge("raft.voters_alive", "Voters that this node hears, itself included.", AliveVoters);
         _meter.CreateObservableGauge("raft.role", MeasureRoles, unit: null, "1 for the role that the server has.");
@@ -50,15 +62,44 @@ public sealed class RaftMeters : IDisposable
     public void Dispose() => _meter.Dispose();
 
     private void Gauge(string name, string help, Func<RaftServer, long> read) =>
-        _meter.CreateObservableGauge(name, () => _groups.All.Select(group => new Measurement<long>(read(group.Server), GroupLabel(group))), unit: null, help);
+        _meter.CreateObservableGauge(name, () => Measure(hosted => read(hosted.Server)), unit: null, help);
+
+    /// <summary>The first groups by name have series of their own; the rest are one, with the largest of their values.</summary>
+    private IEnumerable<Measurement<long>> Measure(Func<HostedGroup, long> read)
+    {
+        long other = long.MinValue;
+        foreach ((HostedGroup hosted, int position) in Ordered())
+        {
+            long value = read(hosted);
+            if (position < LabelledGroups)
+                yield return new Measurement<long>(value, GroupLabel(hosted));
+            else
+                other = Math.Max(other, value);
+        }
+
+        if (other > long.MinValue)
+            yield return new Measurement<long>(other, OtherGroups);
+    }
 
     private IEnumerable<Measurement<int>> MeasureRoles() =>
-        from hosted in _groups.All
+        from hosted in Labelled()
         from role in Roles
         select new Measurement<int>(hosted.Server.Role == role.Role ? 1 : 0, GroupLabel(hosted), new("role", role.Label));
 
+    private IEnumerable<Measurement<int>> MeasureMembers() =>
+        from hosted in Labelled()
+        from kind in Kinds
+        select new Measurement<int>(hosted.Server.Configuration.All.Count(member => member.Kind == kind.Kind), GroupLabel(hosted), new("kind", kind.Label));
+
+    private IEnumerable<Measurement<int>> MeasureJoining() =>
+        from hosted in Labelled()
+        where hosted.Server.Role == Role.Leader
+        from peer in hosted.Server.Peers
+        where hosted.Server.Configuration.Current.Any(member => member.Id == peer.Server && member.Kind == MemberKind.Joining)
+        select new Measurement<int>(peer.CaughtUpRounds, GroupLabel(hosted), new("peer", peer.Server.Node.Value));
+
     private IEnumerable<Measurement<long>> MeasureMatchLag() =>
-        from hosted in _groups.All
+        from hosted in Labelled()
         where hosted.Server.Role == Role.Leader
         from peer in hosted.Server.Peers
         where peer.Server != hosted.Server.Id
@@ -67,10 +108,15 @@ public sealed class RaftMeters : IDisposable
     private long AliveVoters(RaftServer server)
     {
         IReadOnlyList<PeerStatus> peers = _peers.Peers;
-        return Voters(server).Count(voter => voter.Id == server.Id || peers.Any(peer => peer.Node == voter.Node && peer.IsAlive));
+        return Voters(server).Count(voter => voter.Id == server.Id || peers.Any(peer => peer.Node == voter.Node && peer.Storage == voter.Storage && peer.IsAlive));
     }
 
     private static IEnumerable<Member> Voters(RaftServer server) => server.Configuration.All.Where(member => member.Kind == MemberKind.Voter);
+
+    private IEnumerable<(HostedGroup Group, int Position)> Ordered() =>
+        _groups.All.OrderBy(hosted => hosted.Id.Value, StringComparer.Ordinal).Select((hosted, position) => (hosted, position));
+
+    private IEnumerable<HostedGroup> Labelled() => Ordered().Take(LabelledGroups).Select(ordered => ordered.Group);
 
     private static KeyValuePair<string, object?> GroupLabel(HostedGroup group) => new("group", group.Id.Value);
 }

@@ -12,8 +12,9 @@ public sealed record ReadinessReport(NodePhase Phase, IReadOnlyList<string> Reas
     public bool IsReady => Reasons.Count == 0;
 }
 
-/// <summary>Ready means: a leader is known in every group, and what is committed is applied, or nearly so. Liveness is another matter.</summary>
-public sealed class Readiness(NodeState state, GroupRegistry groups)
+/// <summary>Ready means: a leader is known in every group, what is committed is applied, or nearly so, the state is that of the
+/// others, and the node is not draining. Liveness is another matter.</summary>
+public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain drain)
 {
     /// <summary>Committed entries that may wait for the state machine. One that replays its log at start is above it.</summary>
     internal const long ApplyLagMax = 10_000;
@@ -25,17 +26,36 @@ public sealed class Readiness(NodeState state, GroupRegistry groups)
             return new ReadinessReport(now.Phase, [now.Reason]);
 
         List<string> reasons = [];
+        if (drain.IsDraining)
+            reasons.Add("The node is draining: it hands over what it leads, and serves on.");
+        if (groups.First is { } first)
+            AddMissing(first, reasons);
         foreach (HostedGroup group in groups.All)
-            AddReasons(group.Server, reasons);
+            AddReasons(group, reasons);
         return new ReadinessReport(now.Phase, reasons);
     }
 
-    private static void AddReasons(RaftServer server, List<string> reasons)
+    /// <summary>Groups that the log has created, or is certain to create, and that do not run here yet.</summary>
+    private void AddMissing(HostedGroup first, List<string> reasons)
     {
+        int missing = Math.Max(first.Machine.CreatedGroups.Count + 1 - groups.Count, groups.Expected.Count(group => groups.Find(group) is null));
+        if (missing > 0)
+            reasons.Add($"{missing} groups are being started.");
+    }
+
+    internal static void AddReasons(HostedGroup group, List<string> reasons)
+    {
+        RaftServer server = group.Server;
         if (!server.IsAlive)
         {
             reasons.Add($"Group {server.GroupId}: the server has stopped.");
             return;
+        }
+
+        if (group.Machine.HashAlarm is { } alarm)
+        {
+            reasons.Add($"Group {server.GroupId}: the state here is not that of the others (at index {alarm.Index}); it is out of service. " +
+                "Keep the directory for analysis, stop the node, empty the directory, and start it: it is replaced.");
         }
 
         if (server.CurrentLeader is null)

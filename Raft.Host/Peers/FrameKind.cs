@@ -22,9 +22,15 @@ internal enum FrameKind : byte
 
     /// <summary>The answer to a call of a group that does not run here: nobody heard it.</summary>
     NoSuchGroup = 34,
+
+    /// <summary>A piece of a snapshot; on the snapshot stream.</summary>
+    SnapshotChunk = 48,
+
+    /// <summary>Its answer; in the response of that stream.</summary>
+    SnapshotReply = 49,
 }
 
-/// <summary>The long-lived streams from one node to another, each on a connection of its own.</summary>
+/// <summary>The streams from one node to another, each on a connection of its own.</summary>
 internal enum StreamKind : byte
 {
     /// <summary>Liveness, votes, acknowledgements, read quorums: small, and never behind bulk.</summary>
@@ -32,4 +38,7 @@ internal enum StreamKind : byte
 
     /// <summary>Entries, forwarded calls and their replies.</summary>
     Bulk = 2,
+
+    /// <summary>Snapshots. Open only while there is one to send.</summary>
+    Snapshot = 3,
 }

@@ -8,9 +8,12 @@ namespace Raft.Host.Peers;
 /// A frame that is not there whole is collected in an array of its own, and its bytes count as consumed: a frame larger
 /// than the HTTP/2 window would otherwise wait for itself. Hot path.
 /// </remarks>
-internal sealed class FrameReader(int maxFrameBytes)
+/// <param name="maxFrameBytes">A larger one is refused.</param>
+/// <param name="isRenting">Each frame gets an array of the pool, to be given back with <see cref="Frame.Return"/>.</param>
+internal sealed class FrameReader(int maxFrameBytes, bool isRenting = false)
 {
     private byte[]? _partial;
+    private int _length;
     private int _have;
 
     /// <summary>Takes the next whole frame off the buffer. False: what is left was kept, or is less than a length.</summary>
@@ -26,9 +29,10 @@ internal sealed class FrameReader(int maxFrameBytes)
 
         int length = ReadLength(buffer);
         buffer = buffer.Slice(FrameWriter.LengthBytes);
-        if (buffer.Length < length)
+        if (isRenting || buffer.Length < length)
         {
-            _partial = GC.AllocateUninitializedArray<byte>(length);
+            _partial = isRenting ? ArrayPool<byte>.Shared.Rent(length) : GC.AllocateUninitializedArray<byte>(length);
+            _length = length;
             _have = 0;
             return TryFinish(ref buffer, out frame);
         }
@@ -43,17 +47,26 @@ internal sealed class FrameReader(int maxFrameBytes)
     private bool TryFinish(ref ReadOnlySequence<byte> buffer, out Frame frame)
     {
         frame = default;
-        int more = (int)Math.Min(buffer.Length, _partial!.Length - _have); // not null: the caller has looked, or set it
-        buffer.Slice(0, more).CopyTo(_partial.AsSpan(_have));
+        int more = (int)Math.Min(buffer.Length, _length - _have);
+        buffer.Slice(0, more).CopyTo(_partial.AsSpan(_have)); // not null: the caller has looked, or set it
         buffer = buffer.Slice(more);
         _have += more;
-        if (_have < _partial.Length)
+        if (_have < _length)
             return false;
 
-        frame = new Frame(_partial, IsOwned: true);
+        byte[] whole = _partial!;
+        frame = new Frame(whole.AsMemory(0, _length), IsOwned: true, isRenting ? whole : null);
         _partial = null;
         Check(frame);
         return true;
+    }
+
+    /// <summary>What was collected of a frame that will never be whole goes back.</summary>
+    public void Abandon()
+    {
+        if (isRenting && _partial is not null)
+            ArrayPool<byte>.Shared.Return(_partial);
+        _partial = null;
     }
 
     private int ReadLength(in ReadOnlySequence<byte> buffer)

@@ -28,29 +28,52 @@ internal sealed class InboundStreams
 {
     private readonly ConcurrentDictionary<(ServerId, StreamKind), InboundStream> _streams = new();
 
+    private static readonly StreamKind[] Kinds = Enum.GetValues<StreamKind>();
+
+    // Taking a place looks at all streams of a server; the rest needs no lock.
+    private readonly Lock _gate = new();
+
     public bool IsOpen(ServerId server, StreamKind stream) => _streams.ContainsKey((server, stream));
 
-    /// <summary>Takes the place of an older connection, which ends. Returns that one.</summary>
-    public InboundStream? Replace(InboundStream stream)
+    /// <summary>Whether any stream of this server is open.</summary>
+    public bool IsOpen(ServerId server)
     {
-        InboundStream? old = null;
-        _streams.AddOrUpdate(
-            (stream.Caller.Server, stream.Stream),
-            static (_, added) => added,
-            (_, before, added) =>
+        foreach (StreamKind kind in Kinds)
+        {
+            if (IsOpen(server, kind))
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Takes the place of an older connection, which ends; so do the other streams of an earlier start: they speak
+    /// for a process that is no more, or for a copy that must not count. False when a later start is here already.</summary>
+    public bool TryReplace(InboundStream stream, out bool isReplacement)
+    {
+        ServerId server = stream.Caller.Server;
+        List<InboundStream> ended = [];
+        lock (_gate)
+        {
+            isReplacement = false;
+            foreach (StreamKind kind in Kinds)
             {
-                old = before;
-                return added;
-            },
-            stream);
-        old?.Abort();
+                if (!_streams.TryGetValue((server, kind), out InboundStream? other))
+                    continue;
+                if (other.Caller.StartCount > stream.Caller.StartCount)
+                    return false;
 
-        // The other stream of an earlier start speaks for a process that is no more.
-        StreamKind other = stream.Stream == StreamKind.Control ? StreamKind.Bulk : StreamKind.Control;
-        if (_streams.TryGetValue((stream.Caller.Server, other), out InboundStream? sibling) && sibling.Caller.StartCount < stream.Caller.StartCount)
-            sibling.Abort();
+                isReplacement |= kind == stream.Stream;
+                if (kind == stream.Stream || other.Caller.StartCount < stream.Caller.StartCount)
+                    ended.Add(other);
+            }
 
-        return old;
+            _streams[(server, stream.Stream)] = stream;
+        }
+
+        foreach (InboundStream old in ended)
+            old.Abort();
+        return true;
     }
 
     /// <summary>False when a newer one has its place.</summary>

@@ -3,7 +3,7 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Host.Peers;
 
-/// <summary>Message and call &lt;-&gt; bytes, version 1. From and To are not in the payload: the handshake names them. Hot path.</summary>
+/// <summary>Message &lt;-&gt; bytes, version 1. From and To are not in the payload: the handshake names them. Hot path.</summary>
 internal static class MessageCodec
 {
     private const int EntryHeaderBytes = 29;
@@ -78,101 +78,6 @@ internal static class MessageCodec
         };
         reader.End();
         return message;
-    }
-
-    public static void WriteCall(FrameWriter writer, FrameAddress address, ulong id, LeaderCall call)
-    {
-        writer.Begin(FrameKind.Call, address);
-        writer.UInt64(id);
-        switch (call)
-        {
-            case AddEntryCall add:
-                writer.Byte(1);
-                writer.Int32(add.TimeoutMs);
-                writer.Bytes(add.Command.Span);
-                break;
-            case ReadBarrierCall read:
-                writer.Byte(2);
-                writer.Int32(read.TimeoutMs);
-                break;
-            default:
-                throw new NotSupportedException($"{call.GetType().Name} has no wire format.");
-        }
-
-        writer.End();
-    }
-
-    public static (ulong Id, LeaderCall Call) ReadCall(ReadOnlyMemory<byte> payload)
-    {
-        var reader = new PayloadReader(payload);
-        ulong id = reader.UInt64();
-        byte type = reader.Byte();
-        int timeoutMs = reader.Int32();
-        LeaderCall call = type switch
-        {
-            1 => new AddEntryCall(reader.Slice(reader.Left), timeoutMs),
-            2 => new ReadBarrierCall(timeoutMs),
-            _ => throw BadFrameException.Malformed($"{type} is no kind of call"),
-        };
-        reader.End();
-        return (id, call);
-    }
-
-    /// <param name="writer">Where to.</param>
-    /// <param name="address">Whose, for whom.</param>
-    /// <param name="id">The call's.</param>
-    /// <param name="reply">Null: the call failed here and may have had an effect.</param>
-    public static void WriteReply(FrameWriter writer, FrameAddress address, ulong id, LeaderReply? reply)
-    {
-        writer.Begin(FrameKind.CallReply, address);
-        writer.UInt64(id);
-        switch (reply)
-        {
-            case null:
-                writer.Byte(0);
-                break;
-            case EntryAddedReply added:
-                writer.Byte(1);
-                writer.Int64(added.Entry.Index.Value);
-                writer.Int64(added.Entry.Term.Value);
-                break;
-            case ReadBarrierReply read:
-                writer.Byte(2);
-                writer.Int64(read.Index.Value);
-                break;
-            case NotLeaderReply other:
-                writer.Byte(3);
-                writer.Int64(other.Term.Value);
-                WriteServer(writer, other.Leader);
-                break;
-            case CallRefusedReply refused:
-                writer.Byte(4);
-                writer.Byte((byte)refused.Reason);
-                writer.Text(refused.Detail);
-                break;
-            default:
-                throw new NotSupportedException($"{reply.GetType().Name} has no wire format.");
-        }
-
-        writer.End();
-    }
-
-    public static (ulong Id, LeaderReply? Reply) ReadReply(ReadOnlyMemory<byte> payload)
-    {
-        var reader = new PayloadReader(payload);
-        ulong id = reader.UInt64();
-        byte type = reader.Byte();
-        LeaderReply? reply = type switch
-        {
-            0 => null,
-            1 => new EntryAddedReply(new EntryId(reader.Index(), reader.Term())),
-            2 => new ReadBarrierReply(reader.Index()),
-            3 => ReadNotLeader(ref reader),
-            4 => new CallRefusedReply(ReadRefusal(ref reader), reader.Text()),
-            _ => throw BadFrameException.Malformed($"{type} is no kind of reply"),
-        };
-        reader.End();
-        return (id, reply);
     }
 
     public static void WriteNoSuchGroup(FrameWriter writer, FrameAddress address, ulong id)
@@ -251,7 +156,7 @@ internal static class MessageCodec
         LogIndex index = reader.Index();
         Term term = reader.Term();
         var kind = (EntryKind)reader.Byte();
-        if (kind is < EntryKind.Command or > EntryKind.Empty)
+        if (kind is < EntryKind.Command or > EntryKind.System)
             throw BadFrameException.Malformed($"{(byte)kind} is no kind of entry");
 
         long timeMs = reader.Int64();
@@ -282,19 +187,5 @@ internal static class MessageCodec
             throw BadFrameException.Malformed($"{conflictTerm} is no term");
 
         return new AppendRejection(previous, last, conflictTerm < 0 ? null : new Term(conflictTerm), reader.Index());
-    }
-
-    private static NotLeaderReply ReadNotLeader(ref PayloadReader reader)
-    {
-        Term term = reader.Term();
-        return new NotLeaderReply(ReadServer(ref reader), term);
-    }
-
-    private static CallRefusal ReadRefusal(ref PayloadReader reader)
-    {
-        byte reason = reader.Byte();
-        return reason is >= (byte)CallRefusal.Overloaded and <= (byte)CallRefusal.TimedOut
-            ? (CallRefusal)reason
-            : throw BadFrameException.Malformed($"{reason} is no reason to refuse");
     }
 }

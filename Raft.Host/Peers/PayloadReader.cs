@@ -64,6 +64,14 @@ internal ref struct PayloadReader(ReadOnlyMemory<byte> payload)
 
     public ServerId Server() => new(Node(), new StorageId(UInt128()));
 
+    /// <summary>A number of items that follow, before anything of that size is allocated.</summary>
+    /// <param name="minBytes">What one takes at least.</param>
+    public int Items(int minBytes)
+    {
+        int count = Int32();
+        return count >= 0 && count <= Left / minBytes ? count : throw BadFrameException.Malformed($"a frame claims {count} items in {Left} bytes");
+    }
+
     /// <summary>The next bytes, not copied.</summary>
     public ReadOnlyMemory<byte> Slice(int count)
     {

@@ -2,14 +2,16 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Host.Peers;
 
-/// <summary>Server -> address and streams: the union of what the groups' configurations name, and who called us. Rule 8.</summary>
-internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
+/// <summary>Server -> address and streams: the union of what the groups' configurations name, and who calls us. Rules 8, 12.</summary>
+internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound, IPeerEvents events)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<GroupId, Configuration> _configurations = [];
+    private readonly Dictionary<ServerId, string> _urls = []; // what the last change said
     private volatile Dictionary<ServerId, Peer> _peers = [];
     private volatile string _ownUrl = context.Settings.AdvertisedUrl ?? "";
     private bool _isStarted;
+    private ITimer? _sweep;
 
     /// <summary>Replaced, never changed: reading needs no lock.</summary>
     public Dictionary<ServerId, Peer> Peers => _peers;
@@ -24,6 +26,8 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
         lock (_gate)
         {
             _isStarted = true;
+            TimeSpan half = context.Settings.LearnedQuiet / 2;
+            _sweep = context.Time.CreateTimer(static self => ((PeerDirectory)self!).Sweep(), this, half, half); // not null: this
             Follow();
         }
     }
@@ -32,6 +36,14 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
     {
         lock (_gate)
         {
+            // Groups are changed one after the other: where they differ, the last change is right. A truncation is one, too.
+            Configuration before = _configurations.GetValueOrDefault(group, Configuration.Empty);
+            foreach (Member member in configuration.All)
+            {
+                if (before.All.FirstOrDefault(old => old.Id == member.Id)?.PeerUrl != member.PeerUrl)
+                    _urls[member.Id] = member.PeerUrl;
+            }
+
             _configurations[group] = configuration;
             Follow();
         }
@@ -54,11 +66,12 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
             if (_peers.TryGetValue(server, out Peer? known))
             {
                 if (known.IsLearned && url.Length > 0)
-                    known.Url = url;
+                    known.MoveTo(url, keepsConnections: true);
                 return known;
             }
 
-            if (!_isStarted || context.Stopping.IsCancellationRequested)
+            // Without a stream nobody would forget it again.
+            if (!_isStarted || context.Stopping.IsCancellationRequested || !inbound.IsOpen(server))
                 return null;
 
             Peer peer = StartPeer(server, url, isLearned: true);
@@ -67,29 +80,42 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
         }
     }
 
-    /// <summary>It has gone; unless a configuration names it, so do our streams to it.</summary>
+    /// <summary>A stream of it has ended. With the last one it has gone; unless a configuration names it, so do our streams to it.</summary>
     public void Forget(ServerId server)
     {
         lock (_gate)
         {
-            if (_peers.TryGetValue(server, out Peer? peer) && peer.IsLearned)
+            if (_peers.TryGetValue(server, out Peer? peer) && peer.IsLearned && !inbound.IsOpen(server))
                 Keep(_peers.Where(other => other.Key != server));
         }
     }
 
-    public async Task StopAsync() => await Task.WhenAll(_peers.Values.Select(peer => peer.StopAsync()));
+    public async Task StopAsync()
+    {
+        if (_sweep is not null)
+            await _sweep.DisposeAsync();
+        await Task.WhenAll(_peers.Values.Select(peer => peer.StopAsync()));
+    }
+
+    /// <summary>Two servers that no longer name each other would keep their streams to each other for ever, each because of
+    /// the other's. Whoever has been quiet is let go; its next word makes it known again.</summary>
+    private void Sweep()
+    {
+        lock (_gate)
+        {
+            if (_peers.Values.Any(IsQuiet))
+                Keep(_peers.Where(peer => !IsQuiet(peer.Value)));
+        }
+
+        bool IsQuiet(Peer peer) => peer.IsLearned && context.Time.GetElapsedTime(peer.HeardAt) > context.Settings.LearnedQuiet;
+    }
 
     private void Follow()
     {
         if (!_isStarted || context.Identity is not { } self)
             return;
 
-        var members = new Dictionary<ServerId, string>();
-        foreach (Configuration configuration in _configurations.Values)
-        {
-            foreach (Member member in configuration.All)
-                members.TryAdd(member.Id, member.PeerUrl);
-        }
+        Dictionary<ServerId, string> members = Members();
 
         if (members.Remove(self.Server, out string? own) && context.Settings.AdvertisedUrl is null)
             _ownUrl = own;
@@ -99,12 +125,16 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
         {
             if (members.Remove(server, out string? url))
             {
+                peer.MoveTo(url, keepsConnections: peer.IsLearned);
                 peer.IsLearned = false;
-                peer.Url = url;
                 peers.Add(server, peer);
             }
-            else if (peer.IsLearned)
+            else if (inbound.IsOpen(server))
             {
+                // No configuration names it (any more). While it calls us, it gets its answers, and is told of its removal.
+                if (!peer.IsLearned)
+                    peer.HeardAt = context.Time.GetTimestamp();
+                peer.IsLearned = true;
                 peers.Add(server, peer);
             }
         }
@@ -113,6 +143,23 @@ internal sealed class PeerDirectory(PeerContext context, IPeerEvents events)
             peers.Add(server, StartPeer(server, url, isLearned: false));
 
         Keep(peers);
+    }
+
+    private Dictionary<ServerId, string> Members()
+    {
+        var members = new Dictionary<ServerId, string>();
+        foreach (Configuration configuration in _configurations.Values)
+        {
+            foreach (Member member in configuration.All)
+            {
+                if (!members.TryAdd(member.Id, member.PeerUrl) && _urls.GetValueOrDefault(member.Id) == member.PeerUrl)
+                    members[member.Id] = member.PeerUrl;
+            }
+        }
+
+        foreach (ServerId forgotten in _urls.Keys.Where(server => !members.ContainsKey(server)).ToList())
+            _urls.Remove(forgotten);
+        return members;
     }
 
     private void Keep(IEnumerable<KeyValuePair<ServerId, Peer>> peers)

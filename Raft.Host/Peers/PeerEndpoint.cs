@@ -160,18 +160,19 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
             }
         }
 
-        private static bool IsEnd(Exception error) => error is IOException or OperationCanceledException or ConnectionAbortedException
-            or BadHttpRequestException or InvalidOperationException or ObjectDisposedException;
-
         private async Task ServeAsync(InboundStream inbound, CancellationToken cancellation)
         {
-            bool isReplacement = endpoint.Streams.Replace(inbound) is not null;
+            if (!endpoint.Streams.TryReplace(inbound, out bool isReplacement))
+                return; // a later start of this server is here already
+
             string reason = "it was replaced or we stop";
             try
             {
                 _context.Logger.Accepted(_caller.Server, stream, _caller.StartCount);
                 endpoint.Events.Accepted(inbound, _url, isReplacement);
-                reason = await ReadFramesAsync(cancellation);
+                reason = stream == StreamKind.Snapshot
+                    ? await NewInbox().RunAsync(http.Request.BodyReader, cancellation)
+                    : await ReadFramesAsync(cancellation);
             }
             catch (BadFrameException error)
             {
@@ -195,6 +196,8 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
                     endpoint.Events.Ended(inbound, reason);
             }
         }
+
+        private SnapshotInbox NewInbox() => new(_context, _caller, _self, _tags, http.Response.BodyWriter, endpoint.Events);
 
         /// <summary>All frames of one read, then their messages, group by group.</summary>
         private async Task<string> ReadFramesAsync(CancellationToken cancellation)
@@ -254,7 +257,7 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
                     TakeCall(group, frame);
                     break;
                 case FrameKind.CallReply:
-                    (ulong id, LeaderReply? reply) = MessageCodec.ReadReply(frame.Payload);
+                    (ulong id, LeaderReply? reply) = CallCodec.ReadReply(frame.Payload);
                     endpoint.Directory.Find(_caller.Server)?.Calls.Complete(id, reply);
                     break;
                 case FrameKind.NoSuchGroup:
@@ -284,10 +287,12 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
 
         private void TakeCall(PeerRpc? group, in Frame frame)
         {
-            (ulong id, LeaderCall call) = MessageCodec.ReadCall(frame.Owned().Payload);
+            (ulong id, LeaderCall? call) = CallCodec.ReadCall(frame.Owned().Payload);
             endpoint.Events.Answerable(_caller.Server, _url);
             if (group is null)
                 RefuseCall(frame.Group.ToArray(), id);
+            else if (call is null)
+                group.Answer(_caller.Server, id, new CallRefusedReply(CallRefusal.Stopped, $"The release of {_self.Node} does not know this call; nothing was done."));
             else
                 _ = AnswerCallAsync(group, id, call);      // throws nothing
         }
@@ -347,6 +352,10 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
                 _context.Logger.BadFrame(node, _remote, stream, error.Reason, error.Message);
         }
     }
+
+    /// <summary>What a stream ends with whose peer has gone.</summary>
+    public static bool IsEnd(Exception error) => error is IOException or OperationCanceledException or ConnectionAbortedException
+        or BadHttpRequestException or InvalidOperationException or ObjectDisposedException;
 
     private PeerContext Context => context;
     private InboundStreams Streams => streams;

@@ -60,7 +60,7 @@ internal static class PeerHandshake
             return new Hello(minVersion, maxVersion, default, Unknown, default, "");
 
         var stream = (StreamKind)reader.Byte();
-        if (stream is not (StreamKind.Control or StreamKind.Bulk))
+        if (stream is not (StreamKind.Control or StreamKind.Bulk or StreamKind.Snapshot))
             throw BadFrameException.Malformed($"{(byte)stream} is no kind of stream");
 
         return new Hello(minVersion, maxVersion, stream, ReadIdentity(ref reader), reader.Server(), reader.Text());

@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.IO.Pipelines;
-using System.Net;
 using System.Net.Sockets;
 using Raft.Engine.Protocol;
 
@@ -10,7 +9,7 @@ namespace Raft.Host.Peers;
 
 /// <summary>One outbound stream: connects, sends what its queue holds, connects again. For the peer's whole life.</summary>
 /// <remarks>
-/// A request whose body never ends, on a TCP connection of its own. 1. Connect, say hello, hear the welcome.
+/// 1. Connect, say hello, hear the welcome.
 /// 2. Open the queue. 3. Write until either side ends it. 4. Close the queue and report what was lost. 5. Try again: at
 /// once after a connection that had held (nobody listening means that the process is gone, and failover waits for that
 /// news), else after a jittered, growing pause.
@@ -25,11 +24,11 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
 
     private readonly TagList _tags = PeerMetrics.Tags(peer.Server.Node.Value, stream);
     private readonly CancellationTokenSource _stop = CancellationTokenSource.CreateLinkedTokenSource(context.Stopping.Token);
-    private readonly Random _random = new();
     private volatile TaskCompletionSource _wake = NewWake();
     private volatile bool _isConnected;
     private volatile bool _isRefused;
     private volatile string? _lastError;
+    private volatile CancellationTokenSource? _leave;
     private Task _loop = Task.CompletedTask;
     private bool _isReported;
 
@@ -48,6 +47,21 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
     public void Start(NodeIdentity self, Func<string> ownUrl) => _loop = Task.Run(() => RunAsync(self, ownUrl));
 
     public void ConnectNow() => _wake.TrySetResult();
+
+    /// <summary>Ends the connection, if there is one; the next goes to the address that is right now.</summary>
+    public void Reconnect()
+    {
+        try
+        {
+            _leave?.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended by itself at this very moment.
+        }
+
+        ConnectNow();
+    }
 
     public async Task StopAsync()
     {
@@ -80,9 +94,7 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
 
     private async Task PauseAsync(int failures)
     {
-        PeerSettings settings = context.Settings;
-        double ceiling = Math.Min(settings.MaxBackoff.TotalMilliseconds, settings.MinBackoff.TotalMilliseconds * Math.Pow(2, Math.Min(failures - 1, 10)));
-        var pause = TimeSpan.FromMilliseconds(ceiling * (0.5 + (_random.NextDouble() / 2)));
+        TimeSpan pause = Backoff.After(failures, context.Settings);
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         await Task.WhenAny(_wake.Task, Task.Delay(pause, context.Time, cancel.Token));
         await cancel.CancelAsync();
@@ -92,47 +104,25 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
     /// <summary>True when the stream was up.</summary>
     private async Task<bool> ConnectAndServeAsync(NodeIdentity self, string ownUrl)
     {
-        string url = peer.Url;
-        using SocketsHttpHandler handler = NewHandler(context.Settings);
-        using var invoker = new HttpMessageInvoker(handler, disposeHandler: false);
-        using var body = new DuplexBody();
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        HttpResponseMessage? response = null;
+        using var leave = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        _leave = leave;
+        string url = peer.Url; // after that: whoever changes it finds what to end
         try
         {
-            timeout.CancelAfter(context.Settings.ConnectTimeout * 2);
-            using var request = new HttpRequestMessage(HttpMethod.Post, $"{url.TrimEnd('/')}/peer/v1/{PeerMetrics.LabelOf(stream)}")
-            {
-                Version = HttpVersion.Version20,
-                VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-                Content = body,
-            };
-            Task<HttpResponseMessage> answer = invoker.SendAsync(request, timeout.Token);
-            Stream output = await FirstAsync(body.Output, answer);
-            await SayHelloAsync(output, new Hello(PeerHandshake.MinVersion, PeerHandshake.MaxVersion, stream, self, peer.Server, ownUrl), timeout.Token);
-            response = await answer;
-            if (response.StatusCode != HttpStatusCode.OK)
-                return Failed(url, $"it answers {(int)response.StatusCode}; is this the peer port?");
+            using PeerConnection connection = await PeerConnection.OpenAsync(url, peer.Server, stream, context, self, ownUrl, leave.Token);
+            if (connection.Refusal != Refusal.None)
+                return Refused(url, connection.Refusal, connection.Text);
 
-            PipeReader input = PipeReader.Create(await response.Content.ReadAsStreamAsync(timeout.Token));
-            Welcome welcome = await HearWelcomeAsync(input, timeout.Token);
-            (Refusal reason, string text) = PeerHandshake.Judge(welcome, peer.Server, self, context.Seen);
-            if (reason != Refusal.None)
-                return Refused(url, reason, text);
-
-            timeout.CancelAfter(Timeout.InfiniteTimeSpan);
-            await ServeAsync(output, input, url, timeout.Token);
+            await ServeAsync(connection.Output, connection.Input, url, leave.Token);
             return true;
         }
-        catch (Exception error) when (error is HttpRequestException or IOException or OperationCanceledException or BadFrameException
-            or ObjectDisposedException or UriFormatException or ArgumentException or NotSupportedException or InvalidOperationException)
+        catch (Exception error) when (PeerConnection.IsFailure(error))
         {
-            return Failed(url, error);
+            return !leave.IsCancellationRequested && Failed(url, error);
         }
         finally
         {
-            body.End();
-            response?.Dispose();
+            _leave = null;
         }
     }
 
@@ -156,14 +146,14 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
 
         _isConnected = false;
         _lastError = reason;
-        long leftUpTo = Queue.Close();
+        Queue.Close();
         context.Logger.Disconnected(peer.Server, stream, reason);
-        events.LinkDown(peer, stream, leftUpTo, reason);
+        events.LinkDown(peer, stream, reason);
         await ended.CancelAsync();
         await Task.WhenAll(reading, writing);
     }
 
-    /// <summary>Everything that waits leaves in one write; meanwhile the next batch gathers.</summary>
+    /// <summary>A batch in one write; meanwhile the next one gathers.</summary>
     private async Task<string> WriteAsync(Stream output, CancellationToken cancellation)
     {
         try
@@ -193,7 +183,7 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
         }
         catch (Exception error) when (error is HttpRequestException or IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
         {
-            return Explain(error);
+            return PeerConnection.Explain(error);
         }
     }
 
@@ -217,43 +207,8 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
         }
         catch (Exception error) when (error is HttpRequestException or IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException or BadFrameException)
         {
-            return Explain(error);
+            return PeerConnection.Explain(error);
         }
-    }
-
-    private static async Task SayHelloAsync(Stream output, Hello hello, CancellationToken cancellation)
-    {
-        using var writer = new FrameWriter();
-        PeerHandshake.Write(writer, hello);
-        await output.WriteAsync(writer.Written, cancellation);
-        await output.FlushAsync(cancellation);
-    }
-
-    private static async Task<Welcome> HearWelcomeAsync(PipeReader input, CancellationToken cancellation)
-    {
-        var frames = new FrameReader(PeerHandshake.MaxFrameBytes);
-        while (true)
-        {
-            ReadResult result = await input.ReadAsync(cancellation);
-            ReadOnlySequence<byte> buffer = result.Buffer;
-            Welcome? welcome = frames.TryRead(ref buffer, out Frame frame) ? PeerHandshake.ReadWelcome(frame) : null;
-            input.AdvanceTo(buffer.Start, buffer.End);
-            if (welcome is not null)
-                return welcome;
-            if (result.IsCompleted)
-                throw new IOException("The answer ended before the welcome.");
-        }
-    }
-
-    private static async Task<Stream> FirstAsync(Task<Stream> output, Task<HttpResponseMessage> answer)
-    {
-        if (await Task.WhenAny(output, answer) == answer && !output.IsCompletedSuccessfully)
-        {
-            (await answer).Dispose(); // throws what went wrong with the connection
-            throw new IOException("The peer answered without hearing us.");
-        }
-
-        return await output;
     }
 
     private static void WriteSequence(Span<byte> head, long sequence)
@@ -279,22 +234,13 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
 
     private bool Failed(string url, Exception error)
     {
-        if (_stop.IsCancellationRequested)
-            return false;
-
         _isRefused = IsConnectionRefused(error);
-        Failed(url, Explain(error));
+        _lastError = PeerConnection.Explain(error);
+        if (!_isReported && stream == StreamKind.Control)
+            context.Logger.Unreachable(peer.Server, url, _lastError);
+        _isReported = stream == StreamKind.Control;
         if (_isRefused)
             events.ConnectRefused(peer, stream);
-        return false;
-    }
-
-    private bool Failed(string url, string reason)
-    {
-        _lastError = reason;
-        if (!_isReported && stream == StreamKind.Control)
-            context.Logger.Unreachable(peer.Server, url, reason);
-        _isReported = stream == StreamKind.Control;
         return false;
     }
 
@@ -309,55 +255,5 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
         return false;
     }
 
-    private static string Explain(Exception error) => error switch
-    {
-        OperationCanceledException => "no answer in time",
-        { InnerException: { } inner } => $"{error.Message} {inner.Message}",
-        _ => error.Message,
-    };
-
     private static TaskCompletionSource NewWake() => new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    /// <summary>A handler is one TCP connection: it is made for each attempt and ends with it.</summary>
-    private static SocketsHttpHandler NewHandler(PeerSettings settings) => new()
-    {
-        UseProxy = false,
-        UseCookies = false,
-        AllowAutoRedirect = false,
-        AutomaticDecompression = DecompressionMethods.None,
-        ActivityHeadersPropagator = null,
-        ConnectTimeout = settings.ConnectTimeout,
-        PooledConnectionLifetime = Timeout.InfiniteTimeSpan,
-        PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
-        MaxConnectionsPerServer = 1,
-        // A peer that vanished without a word is noticed even where nothing is sent.
-        KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-        KeepAlivePingDelay = TimeSpan.FromSeconds(10),
-        KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
-        // Our window is for the response: a welcome and a goodbye. It is the smallest that is allowed.
-        InitialHttp2StreamWindowSize = 65_535,
-    };
-
-    /// <summary>A request body that stays open until it is told to end.</summary>
-    private sealed class DuplexBody : HttpContent
-    {
-        private readonly TaskCompletionSource<Stream> _output = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public Task<Stream> Output => _output.Task;
-
-        public void End() => _end.TrySetResult();
-
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-        {
-            _output.TrySetResult(stream);
-            return _end.Task;
-        }
-
-        protected override bool TryComputeLength(out long length)
-        {
-            length = 0;
-            return false;
-        }
-    }
 }

@@ -47,7 +47,7 @@ internal sealed class PeerMetrics : IDisposable
             _dropped.Add(0, new KeyValuePair<string, object?>("reason", reason));
     }
 
-    public void Sent(in TagList stream, int frames, int bytes)
+    public void Sent(in TagList stream, int frames, long bytes)
     {
         _framesSent.Add(frames, stream);
         _bytesSent.Add(bytes, stream);
@@ -71,7 +71,12 @@ internal sealed class PeerMetrics : IDisposable
 
     public static TagList Tags(string peer, StreamKind kind) => new() { { "peer", peer }, { "kind", LabelOf(kind) } };
 
-    public static string LabelOf(StreamKind kind) => kind == StreamKind.Control ? "control" : "bulk";
+    public static string LabelOf(StreamKind kind) => kind switch
+    {
+        StreamKind.Control => "control",
+        StreamKind.Bulk => "bulk",
+        _ => "snapshot",
+    };
 
     public void Dispose() => _meter.Dispose();
 

@@ -75,8 +75,16 @@ internal sealed class PeerRpc(GroupId group, PeerContext context, PeerDirectory 
         touched?.Wake();
     }
 
-    public Task<SnapshotReply> SendSnapshotAsync(ServerId to, SnapshotChunk chunk, CancellationToken cancellation) =>
-        throw new NotSupportedException();
+    public async Task<SnapshotReply> SendSnapshotAsync(ServerId to, SnapshotChunk chunk, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        Route route = RouteTo(to);
+        if (_isStopped || route.Peer is not { } peer)
+            throw new DestinationNotAliveException(to);
+
+        // Not on the shard: it copies the whole chunk.
+        return await Task.Run(() => peer.Snapshot.SendAsync(route.Address!, chunk, cancellation), CancellationToken.None); // not null: it has a peer
+    }
 
     public async Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation)
     {
@@ -91,12 +99,12 @@ internal sealed class PeerRpc(GroupId group, PeerContext context, PeerDirectory 
             // The reply comes on the peer's own stream: without one it would never come. After Begin, so that the
             // stream's end finds the call.
             if (!inbound.IsOpen(to, StreamKind.Bulk)
-                || peer.Bulk.Queue.Add(new CallFrame(id, call, route.Address!), out long position) != Queued.Yes)
+                || peer.Bulk.Queue.Add(new CallFrame(id, call, route.Address!), out SendSegment? segment) != Queued.Yes)
             {
                 throw new DestinationNotAliveException(to);
             }
 
-            Volatile.Write(ref pending.Position, position);
+            pending.Segment = segment;
             peer.Bulk.Queue.Wake();
             return await pending.Reply.WaitAsync(cancellation);
         }
@@ -159,6 +167,24 @@ internal sealed class PeerRpc(GroupId group, PeerContext context, PeerDirectory 
             peer.Bulk.Queue.Wake();
         else
             context.Metrics.Dropped("reply");
+    }
+
+    /// <summary>A chunk of another server. Not heard: the group has stopped here. Without a reply: it failed.</summary>
+    public async Task<(bool IsHeard, SnapshotReply? Reply)> HearSnapshotAsync(ServerId from, SnapshotChunk chunk)
+    {
+        try
+        {
+            Task<SnapshotReply>? work;
+            lock (_delivery)
+                work = _handler?.ReceiveSnapshotAsync(from, chunk);
+
+            return work is null ? (false, null) : (true, await work);
+        }
+        catch (Exception error)
+        {
+            context.Logger.HandlerFailed(error, group, from);
+            return (true, null);
+        }
     }
 
     public void NotifyUnreachable(ServerId server)

@@ -26,7 +26,7 @@ public sealed class PeerTransport : IAsyncDisposable
         _context = new PeerContext(settings, time, logs.CreateLogger<PeerTransport>(), metrics);
         _events = new Events(this);
         _liveness = new LivenessExchange(_context, NotifyLiveness);
-        _directory = new PeerDirectory(_context, _events);
+        _directory = new PeerDirectory(_context, _inbound, _events);
         _endpoint = new PeerEndpoint(_context, _inbound, _liveness, _directory, _events);
     }
 
@@ -71,10 +71,21 @@ public sealed class PeerTransport : IAsyncDisposable
     {
         Map(routes, StreamKind.Control);
         Map(routes, StreamKind.Bulk);
+        Map(routes, StreamKind.Snapshot);
     }
 
     public IReadOnlyList<PeerStatus> Peers =>
         [.. _directory.Peers.Values.Select(StatusOf).OrderBy(peer => peer.Node.Value, StringComparer.Ordinal)];
+
+    /// <summary>The groups that the server leads as its last frames say; of this one, what its own shards say. None: it is
+    /// not alive.</summary>
+    public IReadOnlyList<GroupId> LedBy(ServerId server) => [.. _liveness.StatusesOf(server).Where(group => group.Value.IsLeader).Select(group => group.Key)];
+
+    /// <summary>How many groups it leads: see <see cref="LedBy"/>.</summary>
+    public int LeadsCount(ServerId server) => _liveness.StatusesOf(server).Count(group => group.Value.IsLeader);
+
+    /// <summary>How many groups it follows a leader in.</summary>
+    public int FollowsCount(ServerId server) => _liveness.StatusesOf(server).Count(group => group.Value.Follows is not null);
 
     public async ValueTask DisposeAsync()
     {
@@ -129,15 +140,20 @@ public sealed class PeerTransport : IAsyncDisposable
             peer.Server.Node, peer.Server.Storage, peer.Url, peer.IsConnected, isAlive, sign?.RoundTrip,
             QueuedBytes: peer.Control.Queue.Bytes + peer.Bulk.Queue.Bytes,
             StartCount: _context.Seen.Find(peer.Server.Storage)?.StartCount,
-            LastError: peer.Control.LastError ?? peer.Bulk.LastError);
+            LastError: peer.Control.LastError ?? peer.Bulk.LastError)
+        {
+            LeadsCount = LeadsCount(peer.Server),
+            FollowsCount = FollowsCount(peer.Server),
+        };
     }
 
     private IEnumerable<Measurement<long>> MeasureQueues()
     {
-        foreach (Peer peer in _directory.Peers.Values)
+        // By node: while a node is replaced, two disks go by its name, and a series may be there only once.
+        foreach (IGrouping<NodeId, Peer> peers in _directory.Peers.Values.GroupBy(peer => peer.Server.Node))
         {
-            yield return new Measurement<long>(peer.Control.Queue.Bytes, PeerMetrics.Tags(peer.Server.Node.Value, StreamKind.Control));
-            yield return new Measurement<long>(peer.Bulk.Queue.Bytes, PeerMetrics.Tags(peer.Server.Node.Value, StreamKind.Bulk));
+            yield return new Measurement<long>(peers.Sum(peer => peer.Control.Queue.Bytes), PeerMetrics.Tags(peers.Key.Value, StreamKind.Control));
+            yield return new Measurement<long>(peers.Sum(peer => peer.Bulk.Queue.Bytes), PeerMetrics.Tags(peers.Key.Value, StreamKind.Bulk));
         }
     }
 
@@ -153,10 +169,10 @@ public sealed class PeerTransport : IAsyncDisposable
                 transport._liveness.SpeakNow();
         }
 
-        public void LinkDown(Peer peer, StreamKind stream, long leftUpTo, string reason)
+        public void LinkDown(Peer peer, StreamKind stream, string reason)
         {
             if (stream == StreamKind.Bulk)
-                peer.Calls.FailAll(leftUpTo, reason);
+                peer.Calls.FailAll(isQueueLost: true, reason);
             transport.NotifyUnreachable(peer.Server);
         }
 
@@ -188,29 +204,31 @@ public sealed class PeerTransport : IAsyncDisposable
         {
             ServerId server = stream.Caller.Server;
             Lost(stream, reason);
-            if (transport._directory.Find(server) is { } peer)
+            // A snapshot stream comes and goes with its transfers.
+            if (stream.Stream != StreamKind.Snapshot && transport._directory.Find(server) is { } peer)
             {
                 peer.ConnectNow();
                 if (stream.Stream == StreamKind.Control)
                     transport.CheckGone(peer);
             }
 
-            if (stream.Stream == StreamKind.Control)
-                transport._directory.Forget(server);
+            transport._directory.Forget(server);
         }
 
         /// <summary>What the peer had answered may be lost: whoever waits must ask again.</summary>
         private void Lost(InboundStream stream, string reason)
         {
+            if (stream.Stream == StreamKind.Snapshot)
+                return; // its answers go the other way
             if (stream.Stream == StreamKind.Bulk)
-                transport._directory.Find(stream.Caller.Server)?.Calls.FailAll(long.MaxValue, reason);
+                transport._directory.Find(stream.Caller.Server)?.Calls.FailAll(isQueueLost: false, reason);
             transport.NotifyUnreachable(stream.Caller.Server);
         }
 
         public void Answerable(ServerId server, string url)
         {
-            if (transport._directory.Find(server) is null)
-                transport._directory.Learn(server, url);
+            if ((transport._directory.Find(server) ?? transport._directory.Learn(server, url)) is { } peer)
+                peer.HeardAt = transport._context.Time.GetTimestamp();
         }
     }
 }

@@ -9,6 +9,8 @@ public sealed record EndpointOptions(Uri Api, Uri Peer)
     public const string ApiName = "Api";
     public const string PeerName = "Peer";
     public const string ApiKey = "Kestrel:Endpoints:Api:Url";
+    internal const string ApiDefault = "http://127.0.0.1:8080";
+    internal const string PeerDefault = "http://127.0.0.1:8081";
     public const string PeerKey = "Kestrel:Endpoints:Peer:Url";
 
     // What Kestrel reads; it passes over everything else.
@@ -18,8 +20,8 @@ public sealed record EndpointOptions(Uri Api, Uri Peer)
     /// <summary>Reads both; faults go to the list. An endpoint with a fault is replaced by its default.</summary>
     public static EndpointOptions Read(IConfiguration configuration, bool allowInsecure, List<string> faults)
     {
-        Uri api = ReadUrl(configuration, ApiKey, "http://127.0.0.1:8080", allowInsecure, faults);
-        Uri peer = ReadUrl(configuration, PeerKey, "http://127.0.0.1:8081", allowInsecure, faults);
+        Uri api = ReadUrl(configuration, ApiKey, ApiDefault, allowInsecure, faults);
+        Uri peer = ReadUrl(configuration, PeerKey, PeerDefault, allowInsecure, faults);
         if (api.Port != 0 && api.Port == peer.Port)
             faults.Add($"{PeerKey} is '{peer.OriginalString}'; allowed: another port than {ApiKey}, which has {api.Port} as well.");
 

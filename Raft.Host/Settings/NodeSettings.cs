@@ -7,12 +7,15 @@ namespace Raft.Host.Settings;
 public sealed record NodeSettings(RaftOptions Raft, EndpointOptions Endpoints)
 {
     /// <summary>Reads and checks.</summary>
+    /// <param name="configuration">Of the process.</param>
+    /// <param name="configure">Changes what was read, before it is checked.</param>
     /// <exception cref="SettingsException">Lists every fault.</exception>
-    public static NodeSettings Read(IConfiguration configuration)
+    public static NodeSettings Read(IConfiguration configuration, Action<RaftOptions>? configure = null)
     {
         List<string> faults = [];
         var options = new RaftOptions();
         StrictBinder.Bind(configuration.GetSection("Raft"), options, faults);
+        configure?.Invoke(options);
         if (options.Groups.Count == 0)
             options.Groups.Add(new GroupOptions { Id = GroupRegistry.DefaultGroup.Value });
 
@@ -20,7 +23,19 @@ public sealed record NodeSettings(RaftOptions Raft, EndpointOptions Endpoints)
         if (new RaftOptionsValidator().Validate(name: null, options) is { Failed: true } failed)
             faults.AddRange(failed.Failures);
 
+        RequireAddresses(options, endpoints, faults);
         return faults is [] ? new NodeSettings(options, endpoints) : throw new SettingsException(faults);
+    }
+
+    /// <summary>Whom it joins must learn where it is reached; an endpoint of every address does not tell.</summary>
+    private static void RequireAddresses(RaftOptions options, EndpointOptions endpoints, List<string> faults)
+    {
+        if (options.Join.Count > 0 && endpoints.Peer.Host is ("0.0.0.0" or "[::]")
+            && !options.Members.Exists(member => member.Id == options.NodeId))
+        {
+            faults.Add($"{EndpointOptions.PeerKey} is '{endpoints.Peer.OriginalString}'; allowed with Raft:Join: an address at which the others reach this node, " +
+                $"or an entry in Raft:Members with Id '{options.NodeId}' that tells it.");
+        }
     }
 
     /// <summary>The data directory as a full path.</summary>

@@ -19,13 +19,16 @@ public sealed class RaftOptions
     /// <summary>Who forms the cluster, this node included; the same list on every node. After formation only a hint. Default none.</summary>
     public List<MemberOptions> Members { get; set; } = [];
 
-    /// <summary>Reserved: the address of a cluster to join. Has to be empty in this release.</summary>
-    public string Join { get; set; } = "";
+    /// <summary>Peer endpoints of members of a running cluster that this node, when it is new, asks to take it in. It then never
+    /// forms one. Default none.</summary>
+    public List<string> Join { get; set; } = [];
 
-    /// <summary>Reserved: whether a node that lost its disk is replaced automatically. Has no effect in this release. Default auto.</summary>
+    /// <summary>Whether a node that comes back without its disk, or with a damaged or older one, is replaced by itself. Here: it
+    /// asks for it; on the leader: it is granted. Default auto.</summary>
     public RejoinMode Rejoin { get; set; } = RejoinMode.Auto;
 
-    /// <summary>The groups that this node runs. This release runs one, named "default".</summary>
+    /// <summary>The groups of the cluster, the same on every node. The first forms it and holds the list of the others; it cannot
+    /// change later. Default one, named "default".</summary>
     public List<GroupOptions> Groups { get; set; } = [];
 
     /// <summary>Threads that own groups; 0 is one per core. Default 0.</summary>
@@ -57,7 +60,7 @@ public sealed class RaftOptions
 public enum RejoinMode
 {
     Auto,
-    Never,
+    Off,
 }
 
 public sealed class MemberOptions
@@ -104,17 +107,23 @@ public sealed class LimitsOptions
     /// <summary>Recent entries kept in memory for lagging peers, per group. Default 8 MiB.</summary>
     public long MaxCacheBytes { get; set; } = 8L << 20;
 
-    /// <summary>Reserved: the log on disk that forces a snapshot. Has no effect in this release. Default 1 GiB.</summary>
+    /// <summary>A snapshot is taken at the latest when a group's log on disk has grown by this since the last one. Default 1 GiB.</summary>
     public long MaxLogDiskBytes { get; set; } = 1L << 30;
 
-    /// <summary>Reserved: growth of the log below which no snapshot is taken. Has no effect in this release. Default 64 MiB.</summary>
+    /// <summary>And not before it has grown by this. Default 64 MiB.</summary>
     public long SnapshotFloorBytes { get; set; } = 64L << 20;
 
-    /// <summary>Reserved: entries that a snapshot leaves in the log. Has no effect in this release. Default 10,000.</summary>
+    /// <summary>Entries that a snapshot leaves in the log for lagging peers. Default 10,000.</summary>
     public long SnapshotTrailingEntries { get; set; } = 10_000;
 
-    /// <summary>Reserved: bytes of entries that a snapshot leaves in the log. Has no effect in this release. Default 16 MiB.</summary>
+    /// <summary>Bytes of them at the most. Default 16 MiB.</summary>
     public long SnapshotTrailingBytes { get; set; } = 16L << 20;
+
+    /// <summary>Bytes of snapshots that a group sends in a second; 0 is as fast as they are taken. Default 64 MiB.</summary>
+    public long SnapshotSendBytesPerSecond { get; set; } = 64L << 20;
+
+    /// <summary>Bytes of a snapshot in one message. Default 512 KiB.</summary>
+    public int SnapshotChunkBytes { get; set; } = 512 << 10;
 
     /// <summary>Append requests under way to one peer. Default 64.</summary>
     public int MaxInFlightAppends { get; set; } = 64;

@@ -8,6 +8,9 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
     /// <summary>A command travels in one frame, and a frame is bounded.</summary>
     public const int CommandBytesCeiling = 8 << 20;
 
+    /// <summary>They all fit into one liveness frame.</summary>
+    public const int GroupsMax = 4096;
+
     public ValidateOptionsResult Validate(string? name, RaftOptions options)
     {
         List<string> faults = [];
@@ -18,7 +21,6 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
         Require(IsName(options.ClusterId), "ClusterId", options.ClusterId, NameRange);
         Require(IsName(options.NodeId), "NodeId", options.NodeId, NameRange);
         Require(!string.IsNullOrWhiteSpace(options.DataDirectory), "DataDirectory", options.DataDirectory, "a path");
-        Require(options.Join.Length == 0, "Join", options.Join, "nothing: joining a running cluster comes with a later release");
         Require(options.Shards is >= 0 and <= 1024, "Shards", options.Shards, "0 (one per core) to 1024");
         Require(options.TickMs is >= 5 and <= 60_000, "TickMs", options.TickMs, "5 to 60000");
         Require(options.ElectionTicks is >= 3 and <= 1000, "ElectionTicks", options.ElectionTicks, "3 to 1000");
@@ -34,9 +36,14 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
             $"MaxUncommittedBytes = {limits.MaxUncommittedBytes} or more");
         Require(limits.MaxCacheBytes >= 0, "Limits:MaxCacheBytes", limits.MaxCacheBytes, "0 or more");
         Require(limits.MaxLogDiskBytes >= 1 << 20, "Limits:MaxLogDiskBytes", limits.MaxLogDiskBytes, $"{1 << 20} or more");
-        Require(limits.SnapshotFloorBytes >= 0, "Limits:SnapshotFloorBytes", limits.SnapshotFloorBytes, "0 or more");
+        Require(limits.SnapshotFloorBytes >= 0 && limits.SnapshotFloorBytes <= limits.MaxLogDiskBytes, "Limits:SnapshotFloorBytes", limits.SnapshotFloorBytes,
+            $"0 to MaxLogDiskBytes = {limits.MaxLogDiskBytes}");
         Require(limits.SnapshotTrailingEntries >= 0, "Limits:SnapshotTrailingEntries", limits.SnapshotTrailingEntries, "0 or more");
-        Require(limits.SnapshotTrailingBytes >= 0, "Limits:SnapshotTrailingBytes", limits.SnapshotTrailingBytes, "0 or more");
+        Require(limits.SnapshotTrailingBytes >= 0 && limits.SnapshotTrailingBytes <= limits.MaxLogDiskBytes / 2, "Limits:SnapshotTrailingBytes", limits.SnapshotTrailingBytes,
+            $"0 to half of MaxLogDiskBytes = {limits.MaxLogDiskBytes / 2}");
+        Require(limits.SnapshotChunkBytes is >= 4096 and <= 4 << 20, "Limits:SnapshotChunkBytes", limits.SnapshotChunkBytes, $"4096 to {4 << 20}");
+        Require(limits.SnapshotSendBytesPerSecond == 0 || limits.SnapshotSendBytesPerSecond >= limits.SnapshotChunkBytes, "Limits:SnapshotSendBytesPerSecond", limits.SnapshotSendBytesPerSecond,
+            $"0 (unlimited), or SnapshotChunkBytes = {limits.SnapshotChunkBytes} or more");
         Require(limits.MaxInFlightAppends is >= 1 and <= 4096, "Limits:MaxInFlightAppends", limits.MaxInFlightAppends, "1 to 4096");
         Require(limits.MaxAppendBytes is >= 1024 and <= 4 << 20, "Limits:MaxAppendBytes", limits.MaxAppendBytes, $"1024 to {4 << 20}");
         Require(options.Journal.MaxEntries >= 1, "Journal:MaxEntries", options.Journal.MaxEntries, "1 or more");
@@ -57,15 +64,28 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
 
     private static void ValidateGroups(RaftOptions options, List<string> faults)
     {
-        if (options.Groups is not [{ Id: "default" }])
+        if (options.Groups.Count > GroupsMax)
+            faults.Add(Fault("Groups", $"a list of {options.Groups.Count}", $"at most {GroupsMax}"));
+
+        var positions = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (int i = 0; i < options.Groups.Count; i++)
         {
-            faults.Add(Fault("Groups", $"[{string.Join(", ", options.Groups.Select(group => group.Id))}]",
-                "exactly one group, named \"default\"; several groups come with a later release"));
+            string id = options.Groups[i].Id;
+            if (!IsName(id))
+                faults.Add(Fault($"Groups:{i}:Id", id, NameRange));
+            else if (!positions.TryAdd(id, i))
+                faults.Add(Fault($"Groups:{i}:Id", id, $"each group once; Groups:{positions[id]} has the same"));
         }
     }
 
     private static void ValidateMembers(RaftOptions options, List<string> faults)
     {
+        for (int i = 0; i < options.Join.Count; i++)
+        {
+            if (!IsAddress(options.Join[i]))
+                faults.Add(Fault($"Join:{i}", options.Join[i], AddressRange));
+        }
+
         if (options.Members.Count == 0)
             return;
 
@@ -88,20 +108,22 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
             }
         }
 
-        if (!options.Members.Any(member => member.Id == options.NodeId))
+        // A node that joins need not be one of those that formed the cluster.
+        if (options.Join.Count == 0 && !options.Members.Any(member => member.Id == options.NodeId))
             faults.Add(Fault("NodeId", options.NodeId, $"one of Members: {string.Join(", ", options.Members.Select(member => member.Id))}"));
         if (!options.Members.Any(member => member.Voter))
             faults.Add("Raft:Members has no voter; allowed: at least one member with Voter true.");
     }
 
-    internal const string NameRange = "1 to 63 letters, digits, '.', '-' or '_'";
+    internal const string NameRange = "1 to 63 letters, digits, '.', '-' or '_', and neither '.' nor '..'";
 
-    private const string AddressRange = "http(s)://host:port without a path";
+    internal const string AddressRange = "http(s)://host:port without a path";
 
+    // '.' and '..' do not survive in a path of the REST interface.
     internal static bool IsName(string text) =>
-        text.Length is >= 1 and <= 63 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_');
+        text.Length is >= 1 and <= 63 && text is not "." and not ".." && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_');
 
-    private static bool IsAddress(string text) =>
+    internal static bool IsAddress(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out Uri? address)
         && (address.Scheme == Uri.UriSchemeHttp || address.Scheme == Uri.UriSchemeHttps)
         && address is { Host.Length: > 0, Port: > 0, AbsolutePath: "/", Query: "", Fragment: "", UserInfo: "" };

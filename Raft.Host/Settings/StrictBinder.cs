@@ -72,6 +72,15 @@ public static class StrictBinder
                 continue;
             }
 
+            if (element == typeof(string))
+            {
+                if (child.Value is { } text && !child.GetChildren().Any())
+                    list.Add(text);
+                else
+                    faults.Add($"{child.Path} holds an object or a list; allowed: text.");
+                continue;
+            }
+
             object item = Activator.CreateInstance(element)!; // an options class: it has a constructor without arguments
             Bind(child, item, faults);
             list.Add(item);

@@ -7,7 +7,10 @@ public sealed record SettledKey(byte[] Scope, byte[] Sha256, StoreResult Outcome
 {
     /// <summary>From when on its window runs: its own time, where that is ahead of the leader's. Forgotten before the key
     /// counts as too old, it would be executed again.</summary>
-    internal long WindowFromMs => Math.Max(TimeMs, IdempotencyTable.TimeOf(StoreCommands.KeyOf(Scope)) ?? 0);
+    internal long WindowFromMs => Math.Max(TimeMs, KeyTimeMs ?? 0);
+
+    /// <summary>The key's own time, if it has one.</summary>
+    internal long? KeyTimeMs => IdempotencyTable.TimeOf(StoreCommands.KeyOf(Scope));
 }
 
 /// <summary>Keys that were executed, with their outcome. Decides by nothing but the command and the leader's time stamps. Not thread-safe.</summary>
@@ -22,13 +25,21 @@ internal sealed class IdempotencyTable
 
     private readonly Dictionary<byte[], SettledKey> _keys = new(ByteKeys.Comparer);
     private readonly Dictionary<byte[], SettledKey>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
-    private readonly Queue<SettledKey> _byAge = new();      // time stamps never fall: the oldest is first
+    private readonly ChunkedQueue<SettledKey> _byAge = new(1);      // time stamps never fall: the oldest is first
 
-    public IdempotencyTable() => _lookup = _keys.GetAlternateLookup<ReadOnlySpan<byte>>();
+    public IdempotencyTable(long forgottenThroughMs = 0)
+    {
+        _lookup = _keys.GetAlternateLookup<ReadOnlySpan<byte>>();
+        ForgottenThroughMs = forgottenThroughMs;
+    }
 
     public int Count => _keys.Count;
 
     public UInt128 HashSum { get; private set; }
+
+    /// <summary>The latest time among the keys with a time of their own that were forgotten. What is not younger may be one of
+    /// them, whatever window a command brings: windows may differ between nodes, and grow.</summary>
+    public long ForgottenThroughMs { get; private set; }
 
     public SettledKey? Find(ReadOnlySpan<byte> scope) => _lookup.TryGetValue(scope, out SettledKey? found) ? found : null;
 
@@ -41,37 +52,54 @@ internal sealed class IdempotencyTable
         long windowMs = command.MinAgeSeconds * 1000L;
         if (TimeOf(command.IdempotencyKey) is { } keyTime)
         {
-            if (keyTime <= timeMs - windowMs)
+            if (keyTime <= timeMs - windowMs || keyTime <= ForgottenThroughMs)
                 return new KeyTooOld(command.MinAgeSeconds);
             if (keyTime > timeMs + ClockToleranceMs)
                 return new KeyFromTheFuture(keyTime - timeMs);
         }
 
-        while (_keys.Count >= command.MaxKeys && _byAge.TryPeek(out SettledKey? oldest) && timeMs - oldest.WindowFromMs >= windowMs)
-        {
-            _byAge.Dequeue();
-            _keys.Remove(oldest.Scope);
-            HashSum -= StateHash.OfOutcome(oldest.Scope, oldest.Sha256, oldest.Outcome, oldest.TimeMs);
-        }
+        while (_keys.Count >= command.MaxKeys && Oldest is { } oldest && timeMs - oldest.WindowFromMs >= windowMs)
+            ForgetOldest(oldest);
 
         return _keys.Count < command.MaxKeys ? null
-            : new TableFull(command.MaxKeys, _byAge.TryPeek(out SettledKey? first) ? windowMs - (timeMs - first.WindowFromMs) : windowMs);
+            : new TableFull(command.MaxKeys, Oldest is { } first ? windowMs - (timeMs - first.WindowFromMs) : windowMs);
     }
 
-    public void Settle(in StoreCommand command, StoreResult outcome, long timeMs)
+    public void Settle(in StoreCommand command, StoreResult outcome, long timeMs) =>
+        Add(new SettledKey(command.IdempotencyScope.ToArray(), command.Sha256.ToArray(), outcome, timeMs));
+
+    /// <summary>Adds a key that is not there, not older than the others.</summary>
+    public void Add(SettledKey settled)
     {
-        var settled = new SettledKey(command.IdempotencyScope.ToArray(), command.Sha256.ToArray(), outcome, timeMs);
         _keys.Add(settled.Scope, settled);
-        _byAge.Enqueue(settled);
-        HashSum += StateHash.OfOutcome(settled.Scope, settled.Sha256, outcome, timeMs);
+        _byAge.Add(settled);
+        HashSum += StateHash.OfOutcome(settled.Scope, settled.Sha256, settled.Outcome, settled.TimeMs);
     }
+
+    public ChunkedQueue<SettledKey>.Picture TakePicture() => _byAge.TakePicture();
+
+    public void Close(ChunkedQueue<SettledKey>.Picture picture) => _byAge.Close(picture);
 
     internal UInt128 RecomputeHashSum()
     {
         UInt128 sum = 0;
-        foreach (SettledKey key in _byAge)
+        for (long number = _byAge.First; number < _byAge.Next; number++)
+        {
+            SettledKey key = _byAge.At(number);
             sum += StateHash.OfOutcome(key.Scope, key.Sha256, key.Outcome, key.TimeMs);
+        }
+
         return sum;
+    }
+
+    private SettledKey? Oldest => _byAge.Count == 0 ? null : _byAge.At(_byAge.First);
+
+    private void ForgetOldest(SettledKey oldest)
+    {
+        _byAge.RemoveFirst();
+        _keys.Remove(oldest.Scope);
+        HashSum -= StateHash.OfOutcome(oldest.Scope, oldest.Sha256, oldest.Outcome, oldest.TimeMs);
+        ForgottenThroughMs = Math.Max(ForgottenThroughMs, oldest.KeyTimeMs ?? 0);
     }
 
     /// <summary>When a UUID of version 7 was made, in milliseconds since 1970; null for every other key. RFC 9562, 5.7</summary>

@@ -4,21 +4,18 @@ namespace Raft.Host.StateMachine;
 public readonly record struct JournalEntry(long Term, long TimeMs, string? ContentType, ReadOnlyMemory<byte> Payload);
 
 /// <summary>Numbers its entries 1, 2, 3 ... without holes and keeps the newest within a limit. Not thread-safe.</summary>
-internal sealed class Journal
+internal sealed class Journal(long firstIndex = 1)
 {
-    private const int ChunkEntries = 1024;
-
     /// <summary>What an entry costs beside its payload, when the limit in bytes is watched.</summary>
     private const int OverheadBytes = 64;
 
-    private readonly List<JournalEntry[]> _chunks = [];
-    private long _chunksFrom = 1;       // index of the first slot of the first chunk
+    private readonly ChunkedQueue<JournalEntry> _entries = new(firstIndex);
 
     /// <summary>The oldest entry that is kept; when none is, the next one's index.</summary>
-    public long FirstIndex { get; private set; } = 1;
+    public long FirstIndex => _entries.First;
 
     /// <summary>The newest entry; 0 before the first.</summary>
-    public long LastIndex { get; private set; }
+    public long LastIndex => _entries.Next - 1;
 
     public long Bytes { get; private set; }
 
@@ -27,11 +24,7 @@ internal sealed class Journal
 
     public long Append(in JournalEntry entry)
     {
-        LastIndex++;
-        int slot = (int)(LastIndex - _chunksFrom);
-        if (slot / ChunkEntries == _chunks.Count)
-            _chunks.Add(new JournalEntry[ChunkEntries]);
-        _chunks[slot / ChunkEntries][slot % ChunkEntries] = entry;
+        _entries.Add(entry);
         Bytes += entry.Payload.Length + OverheadBytes;
         HashSum += StateHash.OfJournalEntry(LastIndex, entry);
         return LastIndex;
@@ -40,28 +33,19 @@ internal sealed class Journal
     /// <summary>Drops the oldest entries beyond the limit. The newest one is always kept: its writer may read it.</summary>
     public void Retain(long maxEntries, long maxBytes)
     {
-        while (FirstIndex < LastIndex && (LastIndex - FirstIndex + 1 > maxEntries || Bytes > maxBytes))
+        while (FirstIndex < LastIndex && (_entries.Count > maxEntries || Bytes > maxBytes))
         {
-            int slot = (int)(FirstIndex - _chunksFrom);
-            ref JournalEntry oldest = ref _chunks[slot / ChunkEntries][slot % ChunkEntries];
+            ref readonly JournalEntry oldest = ref _entries.At(FirstIndex);
             Bytes -= oldest.Payload.Length + OverheadBytes;
             HashSum -= StateHash.OfJournalEntry(FirstIndex, oldest);
-            oldest = default;
-            FirstIndex++;
-            if (FirstIndex - _chunksFrom >= ChunkEntries)
-            {
-                _chunks.RemoveAt(0);
-                _chunksFrom += ChunkEntries;
-            }
+            _entries.RemoveFirst();
         }
     }
 
     /// <summary>An entry between <see cref="FirstIndex"/> and <see cref="LastIndex"/>.</summary>
-    public JournalEntry At(long index)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(index, FirstIndex);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(index, LastIndex);
-        int slot = (int)(index - _chunksFrom);
-        return _chunks[slot / ChunkEntries][slot % ChunkEntries];
-    }
+    public JournalEntry At(long index) => _entries.At(index);
+
+    public ChunkedQueue<JournalEntry>.Picture TakePicture() => _entries.TakePicture();
+
+    public void Close(ChunkedQueue<JournalEntry>.Picture picture) => _entries.Close(picture);
 }

@@ -10,11 +10,35 @@ public sealed record KeyValue(byte[] Key, byte[] Value, string? ContentType, lon
 /// <summary>Keys in the ordinal order of their UTF-8 bytes. Not thread-safe.</summary>
 internal sealed class KeyValueMap
 {
+    private static readonly Comparer<byte[]> _byBytes = Comparer<byte[]>.Create(static (a, b) => a.AsSpan().SequenceCompareTo(b));
+
     private readonly Dictionary<byte[], KeyValue> _values = new(ByteKeys.Comparer);
     private readonly Dictionary<byte[], KeyValue>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
-    private readonly SortedSet<byte[]> _order = new(Comparer<byte[]>.Create(static (a, b) => a.AsSpan().SequenceCompareTo(b)));
+    private readonly SortedSet<byte[]> _order;
+    private KeyValueWalk? _walk;
 
-    public KeyValueMap() => _lookup = _values.GetAlternateLookup<ReadOnlySpan<byte>>();
+    public KeyValueMap()
+    {
+        _order = new SortedSet<byte[]>(_byBytes);
+        _lookup = _values.GetAlternateLookup<ReadOnlySpan<byte>>();
+    }
+
+    /// <summary>A map of these, in whatever order they come.</summary>
+    /// <exception cref="InvalidDataException">Two have the same key.</exception>
+    public KeyValueMap(IReadOnlyCollection<KeyValue> items)
+        : this()
+    {
+        _values.EnsureCapacity(items.Count);
+        foreach (KeyValue item in items)
+        {
+            if (!_values.TryAdd(item.Key, item))
+                throw new InvalidDataException($"The key {Convert.ToHexString(item.Key)} is there twice.");
+            HashSum += item.Hash;
+            Bytes += item.Key.Length + item.Value.Length;
+        }
+
+        _order = new SortedSet<byte[]>(_values.Keys, _byBytes);
+    }
 
     public int Count => _values.Count;
 
@@ -38,6 +62,7 @@ internal sealed class KeyValueMap
         }
         else
         {
+            _walk?.Keep(existing);
             HashSum -= existing.Hash;
             Bytes -= existing.Value.Length;
         }
@@ -49,6 +74,7 @@ internal sealed class KeyValueMap
 
     public void Delete(KeyValue existing)
     {
+        _walk?.Keep(existing);
         _values.Remove(existing.Key);
         _order.Remove(existing.Key);
         HashSum -= existing.Hash;
@@ -85,6 +111,34 @@ internal sealed class KeyValueMap
         }
 
         return found;
+    }
+
+    /// <summary>What has a key after this one, in order; null: everything.</summary>
+    public IEnumerable<KeyValue> After(byte[]? key)
+    {
+        if (_order.Max is not { } last || (key is not null && key.AsSpan().SequenceCompareTo(last) >= 0))
+            yield break;
+
+        foreach (byte[] next in key is null ? _order : _order.GetViewBetween(key, last))
+        {
+            if (key is null || !next.AsSpan().SequenceEqual(key))
+                yield return _values[next];
+        }
+    }
+
+    /// <summary>Begins a walk over what is there now; one at a time.</summary>
+    /// <param name="revision">The highest that there is.</param>
+    public KeyValueWalk BeginWalk(long revision)
+    {
+        if (_walk is not null)
+            throw new InvalidOperationException("A walk is under way already.");
+        return _walk = new KeyValueWalk(this, revision);
+    }
+
+    public void End(KeyValueWalk walk)
+    {
+        if (_walk == walk)
+            _walk = null;
     }
 
     /// <summary>The sum once more from nothing, for tests.</summary>

@@ -9,6 +9,9 @@ namespace Raft.Host.StateMachine;
 /// then hashed together. A sum does not depend on order: a journal entry's hash holds its index.</remarks>
 internal static class StateHash
 {
+    /// <summary>Hashes of different versions are not compared.</summary>
+    public const int Version = 1;
+
     public static UInt128 OfKeyValue(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, string? contentType, long revision) =>
         OfItem(key, value, contentType, revision, 0, 0);
 
@@ -23,14 +26,15 @@ internal static class StateHash
         return OfItem(scope, encoded, contentType: null, timeMs, 0, 0);
     }
 
-    public static UInt128 Combine(UInt128 keys, UInt128 journal, long journalFirst, long journalNext, UInt128 outcomes)
+    public static UInt128 Combine(UInt128 keys, UInt128 journal, long journalFirst, long journalLast, UInt128 outcomes, long forgottenThroughMs)
     {
-        Span<byte> parts = stackalloc byte[64];
+        Span<byte> parts = stackalloc byte[72];
         BinaryPrimitives.WriteUInt128LittleEndian(parts, keys);
         BinaryPrimitives.WriteUInt128LittleEndian(parts[16..], journal);
         BinaryPrimitives.WriteInt64LittleEndian(parts[32..], journalFirst);
-        BinaryPrimitives.WriteInt64LittleEndian(parts[40..], journalNext);
+        BinaryPrimitives.WriteInt64LittleEndian(parts[40..], journalLast);
         BinaryPrimitives.WriteUInt128LittleEndian(parts[48..], outcomes);
+        BinaryPrimitives.WriteInt64LittleEndian(parts[64..], forgottenThroughMs);
         return XxHash128.HashToUInt128(parts);
     }
 

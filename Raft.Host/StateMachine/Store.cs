@@ -1,4 +1,3 @@
-using System.Text;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
@@ -18,20 +17,18 @@ public readonly record struct StoreStatus(
 
 /// <summary>The built-in state machine: a journal and a key-value map over one log.</summary>
 /// <remarks>
-/// Commands come on the group's shard, reads from any thread: one lock, held for a batch by the one and for a look-up by the
-/// others. What a read gives is immutable. All limits that decide anything travel in the commands, so replicas never differ
-/// because their configuration does.
+/// Commands come on the group's shard, reads from any thread: one lock, held for a batch by the one, for a look-up by the
+/// others, and for a slice of keys by a picture that is being written. What a read gives is immutable. All limits that decide
+/// anything travel in the commands, so replicas never differ because their configuration does.
 /// </remarks>
-public sealed class Store : IStateMachine
+public sealed class Store : IStateMachine, IHashedState
 {
     private const string JsonType = "application/json";
 
     private readonly Lock _lock = new();
-    private readonly Journal _journal = new();
-    private readonly KeyValueMap _map = new();
-    private readonly IdempotencyTable _idempotency = new();
-    private readonly Dictionary<byte[], string> _contentTypes = new(ByteKeys.Comparer);
-    private long _appliedIndex;
+    private readonly ContentTypes _contentTypes = new();
+    private StoreState _state = new();
+    private bool _isPictureOpen;
 
     public StoreStatus Status
     {
@@ -40,7 +37,8 @@ public sealed class Store : IStateMachine
             lock (_lock)
             {
                 return new StoreStatus(
-                    _appliedIndex, CurrentHash(), _journal.FirstIndex, _journal.LastIndex, _journal.Bytes, _map.Count, _map.Bytes, _idempotency.Count);
+                    _state.AppliedIndex, _state.Hash, _state.Journal.FirstIndex, _state.Journal.LastIndex, _state.Journal.Bytes,
+                    _state.Map.Count, _state.Map.Bytes, _state.Idempotency.Count);
             }
         }
     }
@@ -58,15 +56,50 @@ public sealed class Store : IStateMachine
         return ValueTask.FromResult<IReadOnlyList<object?>>(results);
     }
 
-    public IStateSnapshot TakeSnapshot() => throw new NotSupportedException();
+    public UInt128 StateHash
+    {
+        get
+        {
+            lock (_lock)
+                return _state.Hash;
+        }
+    }
 
-    public ValueTask LoadSnapshotAsync(Stream content, CancellationToken cancellation) => throw new NotSupportedException();
+    public int StateHashVersion => StateMachine.StateHash.Version;
+
+    public IStateSnapshot TakeSnapshot() => TakeSnapshot(SectionWriter.DefaultSectionBytes, StoreSnapshot.DefaultSliceKeys);
+
+    /// <summary>A picture with sections and slices of another size, for tests and benchmarks.</summary>
+    internal IStateSnapshot TakeSnapshot(int sectionBytes, int sliceKeys, Action<TimeSpan>? lockHeld = null)
+    {
+        lock (_lock)
+        {
+            if (_isPictureOpen)
+                throw new InvalidOperationException("A picture is open already: dispose it first.");
+            _isPictureOpen = true;
+            return new StoreSnapshot(_lock, _state, closed: () => _isPictureOpen = false)
+            {
+                SectionBytes = sectionBytes,
+                SliceKeys = sliceKeys,
+                LockHeld = lockHeld,
+            };
+        }
+    }
+
+    /// <exception cref="InvalidDataException">The content is no snapshot of a store, or not whole; the state is as it was.</exception>
+    public async ValueTask LoadSnapshotAsync(Stream content, CancellationToken cancellation)
+    {
+        // The caller is a shard's only thread; nobody reads the new state before it is whole.
+        StoreState loaded = await Task.Run(() => StoreSnapshotReader.ReadAsync(content, cancellation), cancellation);
+        lock (_lock)
+            _state = loaded;
+    }
 
     /// <summary>The value of a key; null when it is not there.</summary>
     public KeyValue? Get(ReadOnlySpan<byte> key)
     {
         lock (_lock)
-            return _map.Find(key);
+            return _state.Map.Find(key);
     }
 
     /// <summary>Keys in order: at least one if there is one, then until either limit.</summary>
@@ -74,7 +107,7 @@ public sealed class Store : IStateMachine
     {
         lock (_lock)
         {
-            List<KeyValue> items = _map.Range(prefix, after, limit, maxBytes, out bool isCut);
+            List<KeyValue> items = _state.Map.Range(prefix, after, limit, maxBytes, out bool isCut);
             return new KeyRange(items, isCut);
         }
     }
@@ -85,23 +118,23 @@ public sealed class Store : IStateMachine
     {
         lock (_lock)
         {
-            long start = from ?? _journal.FirstIndex;
-            if (start < _journal.FirstIndex || start > _journal.LastIndex)
-                return new JournalPage(start, [], _journal.FirstIndex, _journal.LastIndex);
+            long start = from ?? _state.Journal.FirstIndex;
+            if (start < _state.Journal.FirstIndex || start > _state.Journal.LastIndex)
+                return new JournalPage(start, [], _state.Journal.FirstIndex, _state.Journal.LastIndex);
 
-            long last = Math.Min(_journal.LastIndex, start + limit - 1);
+            long last = Math.Min(_state.Journal.LastIndex, start + limit - 1);
             int count = 0;
             for (long bytes = 0; start + count <= last; count++)
             {
-                bytes += _journal.At(start + count).Payload.Length;
+                bytes += _state.Journal.At(start + count).Payload.Length;
                 if (count > 0 && bytes > maxBytes)
                     break;
             }
 
             var entries = new JournalEntry[count];
             for (int i = 0; i < count; i++)
-                entries[i] = _journal.At(start + i);
-            return new JournalPage(start, entries, _journal.FirstIndex, _journal.LastIndex);
+                entries[i] = _state.Journal.At(start + i);
+            return new JournalPage(start, entries, _state.Journal.FirstIndex, _state.Journal.LastIndex);
         }
     }
 
@@ -110,40 +143,32 @@ public sealed class Store : IStateMachine
     {
         byte[] scope = StoreCommands.Scope(principal, key);
         lock (_lock)
-            return _idempotency.Find(scope);
+            return _state.Idempotency.Find(scope);
     }
 
     /// <summary>The hash computed from the whole state, for tests: must equal the incremental one.</summary>
     internal UInt128 RecomputeHash()
     {
         lock (_lock)
-        {
-            UInt128 journal = 0;
-            for (long index = _journal.FirstIndex; index <= _journal.LastIndex; index++)
-                journal += StateHash.OfJournalEntry(index, _journal.At(index));
-            return StateHash.Combine(_map.RecomputeHashSum(), journal, _journal.FirstIndex, _journal.LastIndex, _idempotency.RecomputeHashSum());
-        }
+            return _state.RecomputeHash();
     }
-
-    private UInt128 CurrentHash() =>
-        StateHash.Combine(_map.HashSum, _journal.HashSum, _journal.FirstIndex, _journal.LastIndex, _idempotency.HashSum);
 
     private StoreResult Apply(in CommittedCommand committed)
     {
-        if (committed.Index.Value <= _appliedIndex)
-            throw new InvalidOperationException($"Index {committed.Index} was applied already; the last is {_appliedIndex}.");
+        if (committed.Index.Value <= _state.AppliedIndex)
+            throw new InvalidOperationException($"Index {committed.Index} was applied already; the last is {_state.AppliedIndex}.");
 
-        _appliedIndex = committed.Index.Value;
+        _state.AppliedIndex = committed.Index.Value;
         if (!StoreCommands.TryRead(committed.Command.Span, out StoreCommand command, out string? fault))
             return new Malformed(fault ?? "");
         if (command.IdempotencyScope.IsEmpty)
             return Execute(command, committed);
-        if (_idempotency.Admit(command, committed.TimeMs) is { } settled)
+        if (_state.Idempotency.Admit(command, committed.TimeMs) is { } settled)
             return settled;
 
         StoreResult outcome = Execute(command, committed);
         if (outcome is not Malformed)
-            _idempotency.Settle(command, outcome, committed.TimeMs);
+            _state.Idempotency.Settle(command, outcome, committed.TimeMs);
         return outcome;
     }
 
@@ -152,8 +177,8 @@ public sealed class Store : IStateMachine
         switch (command.Kind)
         {
             case CommandKind.Append:
-                long index = _journal.Append(new JournalEntry(committed.Term.Value, committed.TimeMs, ContentTypeOf(command.ContentType), command.Payload.ToArray()));
-                _journal.Retain(command.JournalMaxEntries, command.JournalMaxBytes);
+                long index = _state.Journal.Append(new JournalEntry(committed.Term.Value, committed.TimeMs, _contentTypes.Of(command.ContentType), command.Payload.ToArray()));
+                _state.Journal.Retain(command.JournalMaxEntries, command.JournalMaxBytes);
                 return new Appended(index, index, committed.Index.Value, committed.Term);
 
             case CommandKind.AppendLines:
@@ -168,45 +193,31 @@ public sealed class Store : IStateMachine
     {
         // One copy of the batch; its entries are slices of it.
         byte[] batch = command.Payload.ToArray();
-        long first = _journal.LastIndex + 1;
+        long first = _state.Journal.LastIndex + 1;
         var lines = new Lines(batch);
         while (lines.MoveNext())
-            _journal.Append(new JournalEntry(committed.Term.Value, committed.TimeMs, JsonType, batch.AsMemory(lines.Current)));
-        if (_journal.LastIndex < first)
+            _state.Journal.Append(new JournalEntry(committed.Term.Value, committed.TimeMs, JsonType, batch.AsMemory(lines.Current)));
+        if (_state.Journal.LastIndex < first)
             return new Malformed("The batch has no lines.");
 
-        _journal.Retain(command.JournalMaxEntries, command.JournalMaxBytes);
-        return new Appended(first, _journal.LastIndex, committed.Index.Value, committed.Term);
+        _state.Journal.Retain(command.JournalMaxEntries, command.JournalMaxBytes);
+        return new Appended(first, _state.Journal.LastIndex, committed.Index.Value, committed.Term);
     }
 
     private StoreResult Write(in StoreCommand command, in CommittedCommand committed)
     {
-        KeyValue? existing = _map.Find(command.Key);
+        KeyValue? existing = _state.Map.Find(command.Key);
         if (!command.Precondition.Holds(existing?.Revision ?? 0))
             return new PreconditionFailed(existing?.Revision ?? 0, committed.Index.Value, committed.Term);
 
         if (command.Kind == CommandKind.Put)
         {
-            _map.Put(existing, command.Key, command.Payload, ContentTypeOf(command.ContentType), committed.Index.Value);
+            _state.Map.Put(existing, command.Key, command.Payload, _contentTypes.Of(command.ContentType), committed.Index.Value);
             return new Put(committed.Index.Value, existing is null, committed.Term);
         }
 
         if (existing is not null)
-            _map.Delete(existing);
+            _state.Map.Delete(existing);
         return new Deleted(existing is not null, committed.Index.Value, committed.Term);
-    }
-
-    /// <summary>Few types in use share their strings; a flood of others is not remembered.</summary>
-    private string? ContentTypeOf(ReadOnlySpan<byte> bytes)
-    {
-        if (bytes.IsEmpty)
-            return null;
-        if (_contentTypes.GetAlternateLookup<ReadOnlySpan<byte>>().TryGetValue(bytes, out string? known))
-            return known;
-
-        string text = Encoding.ASCII.GetString(bytes);
-        if (_contentTypes.Count < 256)
-            _contentTypes.Add(bytes.ToArray(), text);
-        return text;
     }
 }

@@ -238,6 +238,10 @@ public static class StoreCommands
         return scope;
     }
 
+    /// <summary>Whether these are a principal and a key, each with its length.</summary>
+    internal static bool IsScope(ReadOnlySpan<byte> scope) =>
+        scope.Length >= 2 && scope[0] + 2 <= scope.Length && scope[0] + 2 + scope[scope[0] + 1] == scope.Length;
+
     /// <summary>The key of such a scope.</summary>
     internal static ReadOnlySpan<byte> KeyOf(ReadOnlySpan<byte> scope) => scope[(scope[0] + 2)..];
 

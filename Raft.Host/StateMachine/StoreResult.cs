@@ -9,7 +9,7 @@ public abstract record StoreResult
     /// <summary>Bytes of the fixed form that goes into the state hash.</summary>
     internal const int EncodedBytes = 1 + (4 * sizeof(long));
 
-    /// <summary>A fixed form of the outcome, for the state hash.</summary>
+    /// <summary>A fixed form of the outcome, for the state hash and for snapshots.</summary>
     internal void Encode(Span<byte> target)
     {
         (byte kind, long a, long b, long c, long term) = this switch
@@ -25,6 +25,23 @@ public abstract record StoreResult
         BinaryPrimitives.WriteInt64LittleEndian(target[9..], b);
         BinaryPrimitives.WriteInt64LittleEndian(target[17..], c);
         BinaryPrimitives.WriteInt64LittleEndian(target[25..], term);
+    }
+
+    /// <exception cref="InvalidDataException">The bytes are no outcome that is kept.</exception>
+    internal static StoreResult Decode(ReadOnlySpan<byte> bytes)
+    {
+        long a = BinaryPrimitives.ReadInt64LittleEndian(bytes[1..]);
+        long b = BinaryPrimitives.ReadInt64LittleEndian(bytes[9..]);
+        long c = BinaryPrimitives.ReadInt64LittleEndian(bytes[17..]);
+        var term = new Term(BinaryPrimitives.ReadInt64LittleEndian(bytes[25..]));
+        return bytes[0] switch
+        {
+            1 => new Appended(a, b, c, term),
+            2 => new Put(a, b != 0, term),
+            3 => new Deleted(b != 0, a, term),
+            4 => new PreconditionFailed(a, c, term),
+            _ => throw new InvalidDataException($"An outcome has kind {bytes[0]}."),
+        };
     }
 }
 
