@@ -103,6 +103,45 @@ public sealed class SnapshotPowerCutTests
     }
 
     [Fact]
+    public async Task A_batch_longer_than_a_record_brings_its_snapshot_with_its_last_part()
+    {
+        int prefixes = 0;
+        for (int calls = 1; ; calls++)
+        {
+            var files = new SimulatedFiles();
+            NodeStore store = Open("/data", Small with { Files = files });
+            IRaftStorage group = store.Group(Default);
+            SnapshotDescriptor snapshot = await group.WriteSnapshotAsync(80, 1, new byte[5_000]);
+            files.CutAfter(calls);
+            bool isThrough = false;
+            try
+            {
+                await group.PersistAsync(new PersistRequest(Vote(1), null, Commands(1, 100, 1, 1_000)) { Snapshot = snapshot, DeleteThrough = new LogIndex(70) });
+                isThrough = !files.IsOff;
+            }
+            catch (Exception error) when (error is StorageFailedException or ObjectDisposedException)
+            {
+                // The power went.
+            }
+
+            await store.DisposeAsync();
+            files.CutAfter(0);
+            files.PowerOn(new Random(calls));
+            await using NodeStore again = Open("/data", Small with { Files = files });
+            PersistedState found = await again.Group(Default).LoadAsync(1 << 20, CancellationToken.None);
+            bool isWhole = found.Snapshot is not null;
+            Assert.Equal(isWhole ? (71, 100) : (1, found.RecentEntries.Count), (found.FirstIndex.Value, found.LastIndex.Value));
+            Assert.True(isWhole || found.LastIndex.Value < 100);
+            AssertSame(Commands(found.FirstIndex.Value, found.LastIndex.Value, 1, 1_000), found.RecentEntries);
+            prefixes += !isWhole && found.RecentEntries.Count > 0 ? 1 : 0;
+            if (isThrough)
+                break;
+        }
+
+        Assert.True(prefixes > 2, $"Only {prefixes} cuts came between the parts.");
+    }
+
+    [Fact]
     public async Task Power_that_goes_in_the_first_record_of_a_used_segment_is_no_damage()
     {
         // Fault 34: the segment still holds records that are covered; the torn one over them was never acknowledged.
