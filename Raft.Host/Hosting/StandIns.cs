@@ -28,12 +28,6 @@ internal static class StandIns
         public Task<DamagedDirectory> CloseAsDamagedAsync(CorruptStorageException damage) => throw new NotSupportedException();
     }
 
-    extension(PeerTransport peers)
-    {
-        public string? JudgeReturn(NodeIdentity identity) => peers.Peers.Count < 0 ? "" : null;
-        public Task<string> OwnDirectoryRefused => peers.Peers.Count < 0 ? Task.FromResult("") : new TaskCompletionSource<string>().Task;
-    }
-
     extension(PeerStatus peer)
     {
         public int LeadsCount => peer.QueuedBytes < 0 ? 1 : 0;
