@@ -26,7 +26,7 @@ public sealed class StopTests(ITestOutputHelper output)
         Assert.Equal(0, await leader.StopAsync());
 
         // Its election time-out is 2 s or more here: without the hand-over the pause would be that long.
-        await Wait.UntilAsync(() => acknowledged.Count > 0 && acknowledged.Last().At > watch.Elapsed - TimeSpan.FromMilliseconds(100), "entries after the stop");
+        await Wait.UntilAsync(() => !acknowledged.IsEmpty && acknowledged.Last().At > watch.Elapsed - TimeSpan.FromMilliseconds(100), "entries after the stop");
         await end.CancelAsync();
         await writing;
         (string Body, TimeSpan At)[] all = [.. acknowledged];
