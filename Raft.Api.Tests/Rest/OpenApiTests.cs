@@ -45,7 +45,7 @@ public sealed class OpenApiTests(OneNode one) : IClassFixture<OneNode>
             }
         }
 
-        Assert.True(operations >= 20, $"Only {operations} operations are described.");
+        Assert.True(operations >= 50, $"Only {operations} operations are described.");
         JsonElement problem = document.GetProperty("components").GetProperty("schemas").GetProperty("Problem");
         Assert.Equal(["detail", "status", "title", "type"], problem.GetProperty("required").EnumerateArray().Select(one => one.GetString()).Order(StringComparer.Ordinal));
         Assert.True(problem.GetProperty("properties").TryGetProperty("outcome", out _));
@@ -62,6 +62,19 @@ public sealed class OpenApiTests(OneNode one) : IClassFixture<OneNode>
     [InlineData("get", "/v1/config")]
     [InlineData("get", "/v1/idempotency/{key}")]
     [InlineData("post", "/v1/groups/{group}/entries")]
+    [InlineData("get", "/v1/members")]
+    [InlineData("put", "/v1/members")]
+    [InlineData("post", "/v1/members")]
+    [InlineData("delete", "/v1/members/{id}")]
+    [InlineData("post", "/v1/groups/{group}/members/{id}/promote")]
+    [InlineData("post", "/v1/groups/{group}/members/{id}/demote")]
+    [InlineData("post", "/v1/leader/transfer")]
+    [InlineData("post", "/v1/groups/{group}/leader/step-down")]
+    [InlineData("post", "/v1/read-barrier")]
+    [InlineData("get", "/v1/snapshots")]
+    [InlineData("post", "/v1/snapshots")]
+    [InlineData("post", "/v1/drain")]
+    [InlineData("delete", "/v1/drain")]
     public async Task What_answers_json_has_a_schema_of_json(string method, string path)
     {
         JsonElement responses = (await DocumentAsync()).GetProperty("paths").GetProperty(path).GetProperty(method).GetProperty("responses");
@@ -91,6 +104,20 @@ public sealed class OpenApiTests(OneNode one) : IClassFixture<OneNode>
 
         foreach (string path in new[] { "/v1/status", "/v1/cluster", "/v1/groups", "/v1/config" })
             await CheckAsync("get", path, 200, await Node.GetAsync(path));
+        foreach (string path in new[] { "/v1/members", "/v1/snapshots", "/v1/drain" })
+            await CheckAsync("get", path, 200, await Node.GetAsync(path));
+        await CheckAsync("get", "/v1/groups/{group}/members", 200, await Node.GetAsync("/v1/groups/default/members"));
+        await CheckAsync("post", "/v1/members", 200, await Node.SendJsonAsync("POST", "/v1/members", $$"""{"id":"{{Node.Id}}"}"""));
+        await CheckAsync("put", "/v1/groups/{group}/members", 200, await Node.SendJsonAsync("PUT", "/v1/groups/default/members", $$"""{"members":[{"id":"{{Node.Id}}"}]}"""));
+        await CheckAsync("delete", "/v1/members/{id}", 404, await Node.DeleteAsync("/v1/members/n9"));
+        await CheckAsync("post", "/v1/leader/transfer", 409, await Node.SendJsonAsync("POST", "/v1/leader/transfer", "{}"));
+        await CheckAsync("post", "/v1/read-barrier", 200, await Node.SendJsonAsync("POST", "/v1/read-barrier", null));
+        await CheckAsync("post", "/v1/snapshots", 201, await Node.SendJsonAsync("POST", "/v1/snapshots", null));
+        await CheckAsync("post", "/v1/snapshots", 200, await Node.SendJsonAsync("POST", "/v1/snapshots", null));
+        await CheckAsync("get", "/v1/snapshots", 200, await Node.GetAsync("/v1/snapshots"));
+        await CheckAsync("get", "/v1/status", 200, await Node.GetAsync("/v1/status"));
+        await CheckAsync("post", "/v1/drain", 200, await Node.SendJsonAsync("POST", "/v1/drain", null));
+        await CheckAsync("delete", "/v1/drain", 200, await Node.SendJsonAsync("DELETE", "/v1/drain", null));
         await CheckAsync("get", "/readyz", 200, await Node.GetAsync("/readyz?verbose"));
 
         await CheckAsync("get", "/v1/kv/{key}", 404, await Node.GetAsync("/v1/kv/openapi/none"));

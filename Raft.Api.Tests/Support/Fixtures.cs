@@ -23,3 +23,22 @@ public sealed class ThreeNodes : IAsyncLifetime
 
     public Task DisposeAsync() => _cluster!.DisposeAsync().AsTask();
 }
+
+/// <summary>A cluster of three nodes with two groups, "default" and "orders", for all tests of a class.</summary>
+public sealed class TwoGroups : IAsyncLifetime
+{
+    private ClusterProcesses? _cluster;
+
+    public ClusterProcesses Cluster => _cluster!;
+
+    public async Task InitializeAsync() => _cluster = await ClusterProcesses.StartAsync(3, output: null, Configure);
+
+    public Task DisposeAsync() => _cluster!.DisposeAsync().AsTask();
+
+    public static void Configure(NodeProcess node)
+    {
+        ClusterProcesses.Patient(node);
+        node.Settings["Raft__Groups__0__Id"] = "default";
+        node.Settings["Raft__Groups__1__Id"] = "orders";
+    }
+}

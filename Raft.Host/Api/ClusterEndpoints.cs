@@ -1,4 +1,3 @@
-using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Raft.Engine.Protocol;
@@ -6,31 +5,25 @@ using Raft.Engine.Server;
 using Raft.Host.Hosting;
 using Raft.Host.Monitoring;
 using Raft.Host.Settings;
-using Raft.Host.StateMachine;
 
 namespace Raft.Host.Api;
 
 /// <summary>This node, the others, the groups, the configuration. None of it needs a leader.</summary>
-internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness, FormationDesk desk, NodeSettings settings) : IDisposable
+internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness, FormationDesk desk, NodeSettings settings, NodeDrain drain, OtherNodes others)
 {
-    private static readonly TimeSpan MemberPatience = TimeSpan.FromMilliseconds(500);
     private static readonly string[] SecretNames = ["password", "secret", "token"];
-
-    private readonly HttpClient _http = new() { Timeout = MemberPatience };
-
-    public void Dispose() => _http.Dispose();
 
     public Task StatusAsync(HttpContext context) => Answers.WriteJsonAsync(context, StatusCodes.Status200OK, OwnStatus(), ApiJson.Default.NodeStatusDocument);
 
     public Task GroupsAsync(HttpContext context) =>
         Answers.WriteJsonAsync(context, StatusCodes.Status200OK,
-            new GroupListDocument([.. services.Groups.All.Select(group => group.Id.Value).Order(StringComparer.Ordinal)]), ApiJson.Default.GroupListDocument);
+            new GroupListDocument([.. services.Groups.All.OrderBy(group => group.Id.Value, StringComparer.Ordinal).Select(GroupDocuments.Of)]), ApiJson.Default.GroupListDocument);
 
     /// <summary>One picture: every member is asked for its own status, all at once, for half a second.</summary>
     public async Task ClusterAsync(HttpContext context)
     {
         HostedGroup[] groups = [.. services.Groups.All.OrderBy(group => group.Id.Value, StringComparer.Ordinal)];
-        RaftServer? first = (groups.FirstOrDefault(group => group.Id == GroupRegistry.DefaultGroup) ?? groups.FirstOrDefault())?.Server;
+        RaftServer? first = services.Groups.First?.Server;
         NodeStatusDocument own = OwnStatus();
         MemberDocument[] members = first is null
             ? await Task.WhenAll(settings.Raft.Members.Select(member => ListedAsync(member, own, context.RequestAborted)))
@@ -62,18 +55,7 @@ internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness
         RaftServer? server = groups.FirstOrDefault()?.Server;
         return new NodeStatusDocument(
             services.Settings.NodeId, services.Settings.ClusterId, desk.Uid?.ToString(), server?.Id.Storage.ToString(), server?.Settings.Protocol.StartCount,
-            ApiSettings.Version, Names.Of(now.Phase), now.Reason, report.IsReady, report.Reasons, [.. groups.Select(StatusOf)]);
-    }
-
-    private static GroupStatusDocument StatusOf(HostedGroup group)
-    {
-        ServerStatus server = group.Server.Status;
-        StoreStatus store = group.Store!.Status;
-        return new GroupStatusDocument(
-            group.Id.Value, Names.Of(server.Role), server.Term.Value, server.Leader?.Node.Value,
-            server.CommitIndex.Value, server.AppliedIndex.Value, server.DurableIndex.Value, server.FirstIndex.Value, server.LastIndex.Value, server.ConfigurationIndex.Value,
-            store.StateHash.ToString("x32", System.Globalization.CultureInfo.InvariantCulture), store.AppliedIndex,
-            new JournalStatusDocument(store.JournalFirstIndex, store.JournalLastIndex, store.JournalBytes), store.Keys, store.KeyValueBytes, store.IdempotencyKeys);
+            ApiSettings.Version, Names.Of(now.Phase), now.Reason, report.IsReady, report.Reasons, drain.IsDraining, [.. groups.Select(GroupDocuments.StatusOf)]);
     }
 
     private static ClusterGroupDocument GroupPicture(HostedGroup group)
@@ -81,7 +63,7 @@ internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness
         ServerStatus server = group.Server.Status;
         return new ClusterGroupDocument(
             group.Id.Value, server.Leader?.Node.Value, server.Term.Value, server.ConfigurationIndex.Value, server.Configuration.IsJoint,
-            [.. server.Configuration.Current.Where(member => member.Kind == MemberKind.Voter).Select(member => member.Node.Value)]);
+            [.. server.Configuration.Current.Where(member => member.Kind == MemberKind.Voter).Select(member => member.Node.Value)], GroupDocuments.ConfigurationOf(server));
     }
 
     private async Task<MemberDocument> MemberAsync(Member member, RaftServer server, NodeStatusDocument own, CancellationToken cancellation)
@@ -89,23 +71,12 @@ internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness
         ServerStatus seen = server.Status;
         bool isSelf = member.Id == server.Id;
         (NodeStatusDocument? status, string? error) = isSelf ? (own, null) : await AskAsync(member.ApiUrl, cancellation);
-        PeerProgress? progress = seen.Role == Role.Leader ? Find(seen.Peers, member.Id) : null;
+        PeerProgress? progress = seen.Role == Role.Leader ? GroupDocuments.Find(seen.Peers, member.Id) : null;
         long? match = isSelf ? seen.DurableIndex.Value : progress?.MatchIndex.Value;
         return new MemberDocument(
             member.Node.Value, member.Storage.ToString(), Names.Of(member.Kind), member.PeerUrl, member.ApiUrl, seen.Leader == member.Id,
             isSelf || status is not null || progress?.IsAlive == true,
             match, match is null ? null : Math.Max(0, seen.CommitIndex.Value - match.Value), progress?.State, status, error);
-    }
-
-    private static PeerProgress? Find(IReadOnlyList<PeerProgress> peers, ServerId server)
-    {
-        foreach (PeerProgress peer in peers)
-        {
-            if (peer.Server == server)
-                return peer;
-        }
-
-        return null;
     }
 
     /// <summary>Before there is a cluster: those that the configuration lists.</summary>
@@ -118,24 +89,8 @@ internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness
             MatchIndex: null, Lag: null, ReplicationState: null, status, error);
     }
 
-    private async Task<(NodeStatusDocument?, string?)> AskAsync(string apiUrl, CancellationToken cancellation)
-    {
-        if (!Uri.TryCreate(apiUrl, UriKind.Absolute, out Uri? address))
-            return (null, "No ApiUrl is known of it.");
-
-        try
-        {
-            return (await _http.GetFromJsonAsync(new Uri(address, "/v1/status"), ApiJson.Default.NodeStatusDocument, cancellation), null);
-        }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
-        {
-            return (null, $"It did not answer within {MemberPatience.TotalMilliseconds} ms.");
-        }
-        catch (Exception error) when (error is HttpRequestException or JsonException)
-        {
-            return (null, error.Message);
-        }
-    }
+    private Task<(NodeStatusDocument?, string?)> AskAsync(string apiUrl, CancellationToken cancellation) =>
+        others.AskAsync(apiUrl, "/v1/status", ApiJson.Default.NodeStatusDocument, cancellation);
 
     private static void Mask(JsonNode? node)
     {

@@ -42,9 +42,13 @@ public sealed record KeyListDocument(IReadOnlyList<KeyDocument> Items, string? N
 public sealed record KeyDocument(string Key, long Revision, string? ContentType, object? Json, string? Text, string? Base64);
 
 /// <summary>What became of the request with an Idempotency-Key.</summary>
-/// <param name="Status">The status code of its answer; the other numbers are those of that answer.</param>
+/// <param name="Time">When it was executed, by the leader's time stamp.</param>
+/// <param name="KeptUntil">Until then at least the key is known; longer while there is room.</param>
+/// <param name="Status">The status code of its answer; the other names are those of that answer's body.</param>
+/// <param name="Index">Of an append of one entry, as firstIndex.</param>
 public sealed record OutcomeDocument(
-    string Key, DateTimeOffset Time, int Status, long Term, long? FirstIndex, long? LastIndex, long? Count, long? Revision, long? CurrentRevision);
+    string Key, string Group, DateTimeOffset Time, DateTimeOffset KeptUntil, int Status, long Term,
+    long? Index, long? FirstIndex, long? LastIndex, long? Count, long? Revision, bool? Created, long? CurrentRevision);
 
 /// <summary>The configuration in force.</summary>
 public sealed record ConfigDocument(RaftOptions Raft);
@@ -54,7 +58,7 @@ public sealed record ReadyDocument(bool Ready, string Phase, IReadOnlyList<strin
 
 /// <summary>Every error, after RFC 9457.</summary>
 /// <param name="Type">Points at the explanation; what follows the # is for programs.</param>
-/// <param name="Outcome">Of this attempt at a write: notSubmitted, or unknown. Reads have none.</param>
+/// <param name="Outcome">Of this attempt at a write: notSubmitted, unknown, or committed. Reads have none.</param>
 /// <param name="Remedy">What to do.</param>
 /// <param name="Line">The broken one of a batch.</param>
 /// <param name="CurrentRevision">Of the key; 0: it is not there.</param>
@@ -62,6 +66,7 @@ public sealed record ReadyDocument(bool Ready, string Phase, IReadOnlyList<strin
 /// <param name="LastIndex">Where it ends.</param>
 /// <param name="Limit">In bytes.</param>
 /// <param name="Reasons">Why the node is not ready, one by one.</param>
+/// <param name="Groups">What became of it in each group, when some failed.</param>
 public sealed record ProblemDocument(
     string Type, string Title, int Status, string Detail, string? Outcome, string? Remedy,
-    long? Line, long? CurrentRevision, long? FirstIndex, long? LastIndex, long? Limit, IReadOnlyList<string>? Reasons);
+    long? Line, long? CurrentRevision, long? FirstIndex, long? LastIndex, long? Limit, IReadOnlyList<string>? Reasons, IReadOnlyList<GroupOutcomeDocument>? Groups);

@@ -5,7 +5,7 @@ using Raft.Host.StateMachine;
 
 namespace Raft.Host.Api;
 
-/// <summary>The journal: append one or many, read by index.</summary>
+/// <summary>The journal: append one or many, read by index. A state machine that is not ours is handed its commands here.</summary>
 internal sealed class EntriesEndpoints(ApiServices services)
 {
     private const string NdjsonType = "application/x-ndjson";
@@ -18,7 +18,7 @@ internal sealed class EntriesEndpoints(ApiServices services)
 
     public async Task AppendAsync(HttpContext context)
     {
-        HostedGroup group = services.GroupOf(context);
+        HostedGroup group = services.DataGroupOf(context);
         string? contentType = RequestHeaders.ContentType(context.Request);
         bool isBatch = RequestHeaders.IsType(contentType, NdjsonType);
         WaitFor wait = WaitOf(context.Request);
@@ -26,10 +26,20 @@ internal sealed class EntriesEndpoints(ApiServices services)
         if (precondition.Kind != PreconditionKind.None)
             throw new ProblemException(Problems.BadRequest("bad-precondition", "An append has no precondition: leave If-Match and If-None-Match out."));
 
+        byte[] name = Encoding.ASCII.GetBytes(group.Id.Value);
+        if (group.Store is null)
+        {
+            AddedEntry raw = await services.WriteRawAsync(context, group, wait);
+            if (wait == WaitFor.Committed)
+                Answers.WriteSmall(context, StatusCodes.Status202Accepted, name, [(RaftIndex, raw.Index.Value), (Term, raw.Term.Value)]);
+            else
+                await MachineAnswers.WriteAsync(context, raw.Result);
+            return;
+        }
+
         (AddedEntry entry, StoreResult? result) = await services.WriteAsync(
             context, group, isBatch ? CommandKind.AppendLines : CommandKind.Append, "entries", [], precondition, contentType, wait,
             isBatch ? JsonLines.Check : null);
-        byte[] name = Encoding.ASCII.GetBytes(group.Id.Value);
         switch (result)
         {
             case null:
@@ -38,13 +48,13 @@ internal sealed class EntriesEndpoints(ApiServices services)
                 break;
 
             case Appended appended when isBatch:
-                SetLocation(context, group, appended.FirstIndex);
+                SetLocation(context, appended.FirstIndex);
                 Answers.WriteSmall(context, StatusCodes.Status201Created, name,
                     [(FirstIndex, appended.FirstIndex), (LastIndex, appended.LastIndex), (Count, appended.Count), (Term, appended.Term.Value)]);
                 break;
 
             case Appended appended:
-                SetLocation(context, group, appended.FirstIndex);
+                SetLocation(context, appended.FirstIndex);
                 Answers.WriteSmall(context, StatusCodes.Status201Created, name, [(Index, appended.FirstIndex), (Term, appended.Term.Value)]);
                 break;
 
@@ -56,11 +66,12 @@ internal sealed class EntriesEndpoints(ApiServices services)
 
     public async Task ListAsync(HttpContext context)
     {
-        HostedGroup group = services.GroupOf(context);
+        HostedGroup group = services.DataGroupOf(context);
         long? from = Query.Number(context.Request, "from");
         int limit = Query.Limit(context.Request);
+        Store store = ApiServices.StoreOf(group);
         await services.ReadAsync(context, group);
-        JournalPage page = group.Store!.ReadJournal(from, limit, Query.PageBytesMax);
+        JournalPage page = store.ReadJournal(from, limit, Query.PageBytesMax);
         if (page.From < page.FirstIndex)
             throw new ProblemException(Problems.EntryCompacted(page.From, page.FirstIndex));
 
@@ -89,26 +100,26 @@ internal sealed class EntriesEndpoints(ApiServices services)
 
     public async Task GetAsync(HttpContext context)
     {
-        HostedGroup group = services.GroupOf(context);
+        HostedGroup group = services.DataGroupOf(context);
         long index = Query.ParseIndex("index", (string)context.Request.RouteValues["index"]!);
+        Store store = ApiServices.StoreOf(group);
         await services.ReadAsync(context, group);
-        JournalPage page = group.Store!.ReadJournal(index, limit: 1, maxBytes: 0);
+        JournalPage page = store.ReadJournal(index, limit: 1, maxBytes: 0);
         if (page.Entries.Length == 0)
             throw new ProblemException(index < page.FirstIndex ? Problems.EntryCompacted(index, page.FirstIndex) : Problems.EntryNotYet(index, page.LastIndex));
 
         await Answers.WriteStoredAsync(context, page.Entries[0].ContentType, page.Entries[0].Payload);
     }
 
-    private static void SetLocation(HttpContext context, HostedGroup group, long index) =>
-        context.Response.Headers.Location = group.Id == GroupRegistry.DefaultGroup ? $"/v1/entries/{index}" : $"/v1/groups/{group.Id}/entries/{index}";
+    private static void SetLocation(HttpContext context, long index) =>
+        context.Response.Headers.Location = GroupNames.PathOf(context, $"entries/{index}");
 
     // By hand and not bound as an enum: that is case-sensitive and answers without saying what is allowed.
     private static WaitFor WaitOf(HttpRequest request)
     {
-        if (!request.QueryString.HasValue || !request.Query.TryGetValue("wait", out var values))
+        if (Query.Text(request, "wait") is not { } wait)
             return WaitFor.Applied;
 
-        string wait = values.ToString();
         return wait.Equals("applied", StringComparison.OrdinalIgnoreCase) ? WaitFor.Applied
             : wait.Equals("committed", StringComparison.OrdinalIgnoreCase) ? WaitFor.Committed
             : throw new ProblemException(Problems.BadRequest("bad-query", $"wait is '{wait}'; allowed: applied, committed."));

@@ -9,27 +9,30 @@ internal sealed class IdempotencyEndpoints(ApiServices services)
 {
     public async Task GetAsync(HttpContext context)
     {
-        HostedGroup group = services.GroupOf(context);
+        HostedGroup group = services.DataGroupOf(context);
+        Store store = ApiServices.StoreOf(group);
         string key = Encoding.UTF8.GetString(RawPath.KeyOf(context, "idempotency"));
         if (!RequestHeaders.IsIdempotencyKey(key))
             throw new ProblemException(Problems.BadRequest("bad-idempotency-key", "The key must have 1 to 255 visible ASCII characters."));
 
-        await services.ReadAsync(context, group);
-        if (group.Store!.FindSettled(ApiServices.Principal, key) is not { } settled)
-        {
-            throw new ProblemException(new Problem(404, "key-unknown", "The key is not known",
-                "No request with this Idempotency-Key was executed, or it is no longer kept. One that is under way may still be."));
-        }
+        // Always: "not known" of a node that lags would be taken for "did not happen".
+        await services.BarrierAsync(context, group);
+        SettledKey settled = store.FindSettled(ApiServices.Principal, key)
+            ?? throw new ProblemException(Problems.KeyUnknown(services.Settings.IdempotencyMinAgeSeconds));
 
         await Answers.WriteJsonAsync(context, json =>
         {
             json.WriteStartObject();
             json.WriteString("key", key);
+            json.WriteString("group", group.Id.Value);
             json.WriteString("time", Answers.Time(settled.TimeMs));
+            json.WriteString("keptUntil", Answers.Time(settled.WindowFromMs + (services.Settings.IdempotencyMinAgeSeconds * 1000L)));
             switch (settled.Outcome)
             {
                 case Appended appended:
                     json.WriteNumber("status", 201);
+                    if (appended.Count == 1)
+                        json.WriteNumber("index", appended.FirstIndex);
                     json.WriteNumber("firstIndex", appended.FirstIndex);
                     json.WriteNumber("lastIndex", appended.LastIndex);
                     json.WriteNumber("count", appended.Count);
@@ -38,6 +41,7 @@ internal sealed class IdempotencyEndpoints(ApiServices services)
                 case Put put:
                     json.WriteNumber("status", put.Created ? 201 : 200);
                     json.WriteNumber("revision", put.Revision);
+                    json.WriteBoolean("created", put.Created);
                     json.WriteNumber("term", put.Term.Value);
                     break;
                 case Deleted deleted:

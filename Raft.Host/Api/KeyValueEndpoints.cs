@@ -14,11 +14,12 @@ internal sealed class KeyValueEndpoints(ApiServices services)
 
     public async Task GetAsync(HttpContext context)
     {
-        HostedGroup group = services.GroupOf(context);
+        HostedGroup group = services.DataGroupOf(context);
         byte[] key = RawPath.KeyOf(context, Resource);
         Precondition precondition = RequestHeaders.Precondition(context.Request);
+        Store store = ApiServices.StoreOf(group);
         await services.ReadAsync(context, group);
-        if (group.Store!.Get(key) is not { } found)
+        if (store.Get(key) is not { } found)
         {
             await (precondition.Kind is PreconditionKind.Exists or PreconditionKind.Matches ? Problems.PreconditionFailed(0) : Problems.NoSuchKey).WriteAsync(context);
             return;
@@ -36,7 +37,7 @@ internal sealed class KeyValueEndpoints(ApiServices services)
     /// <summary>Hot path.</summary>
     public async Task PutAsync(HttpContext context)
     {
-        HostedGroup group = services.GroupOf(context);
+        HostedGroup group = services.DataGroupOf(context);
         byte[] key = RawPath.KeyOf(context, Resource);
         string? contentType = RequestHeaders.ContentType(context.Request);
         (_, StoreResult? result) = await services.WriteAsync(
@@ -56,7 +57,7 @@ internal sealed class KeyValueEndpoints(ApiServices services)
     /// <summary>204 whether the key was there or not: afterwards it is not.</summary>
     public async Task DeleteAsync(HttpContext context)
     {
-        HostedGroup group = services.GroupOf(context);
+        HostedGroup group = services.DataGroupOf(context);
         byte[] key = RawPath.KeyOf(context, Resource);
         (_, StoreResult? result) = await services.WriteAsync(
             context, group, CommandKind.Delete, Resource, key, RequestHeaders.Precondition(context.Request), contentType: null);
@@ -72,13 +73,14 @@ internal sealed class KeyValueEndpoints(ApiServices services)
         if (RawPath.EndsWithSlash(context))
             throw new ProblemException(Problems.BadRequest("bad-key", $"The key is empty; allowed: 1 to {StoreCommands.KeyBytesMax} bytes. For a range leave out the last '/'."));
 
-        HostedGroup group = services.GroupOf(context);
+        HostedGroup group = services.DataGroupOf(context);
         IQueryCollection query = context.Request.Query;
         byte[] prefix = Encoding.UTF8.GetBytes(query["prefix"].ToString());
         byte[] after = Encoding.UTF8.GetBytes(query["after"].ToString());
         int limit = Query.Limit(context.Request);
+        Store store = ApiServices.StoreOf(group);
         await services.ReadAsync(context, group);
-        KeyRange range = group.Store!.Range(prefix, after, limit, Query.PageBytesMax);
+        KeyRange range = store.Range(prefix, after, limit, Query.PageBytesMax);
         await Answers.WriteJsonAsync(context, json =>
         {
             json.WriteStartObject();

@@ -6,6 +6,7 @@ namespace Raft.Host.Api;
 /// <param name="Query">Names of query parameters.</param>
 /// <param name="Headers">Names of request headers.</param>
 /// <param name="Body">The request body's description; null: there is none.</param>
+/// <param name="Document">The JSON document that the request body is; null: none, or what <paramref name="Body"/> says.</param>
 /// <param name="Bytes">The content type of a 200 that is no JSON document, or not always.</param>
 internal sealed record OperationInfo(
-    string Id, string Summary, string Tag, (int Status, Type Document)[] Answers, int[]? Statuses = null, string[]? Query = null, string[]? Headers = null, string? Body = null, string? Bytes = null);
+    string Id, string Summary, string Tag, (int Status, Type Document)[] Answers, int[]? Statuses = null, string[]? Query = null, string[]? Headers = null, string? Body = null, string? Bytes = null, Type? Document = null);

@@ -5,11 +5,12 @@ namespace Raft.Host.Api;
 
 /// <summary>What a client is told when a request fails: RFC 9457, and what became of a write.</summary>
 /// <param name="Name">The last part of the type, for programs: <c>entry-not-yet</c>.</param>
-/// <param name="Outcome">Of a write, this attempt of it: <c>notSubmitted</c> or <c>unknown</c>. Reads do not show it.</param>
+/// <param name="Outcome">Of a write, this attempt of it: <c>notSubmitted</c>, <c>unknown</c>, or, when only its result is not known, <c>committed</c>. Reads do not show it.</param>
 public sealed record Problem(int Status, string Name, string Title, string Detail, string Outcome = Problem.NotSubmitted)
 {
     public const string NotSubmitted = "notSubmitted";
     public const string Unknown = "unknown";
+    public const string Committed = "committed";
     public const string ContentType = "application/problem+json";
 
     /// <summary>What to do.</summary>
@@ -23,6 +24,9 @@ public sealed record Problem(int Status, string Name, string Title, string Detai
 
     /// <summary>Several reasons, one by one.</summary>
     public IReadOnlyList<string>? Reasons { get; init; }
+
+    /// <summary>What became of it in each group.</summary>
+    public IReadOnlyList<GroupOutcomeDocument>? Groups { get; init; }
 
     /// <summary>The rest of the body was not read, so the connection cannot be used again.</summary>
     public bool EndsConnection { get; init; }
@@ -70,6 +74,12 @@ public sealed record Problem(int Status, string Name, string Title, string Detai
                 foreach (string reason in Reasons)
                     json.WriteStringValue(reason);
                 json.WriteEndArray();
+            }
+
+            if (Groups is not null)
+            {
+                json.WritePropertyName("groups");
+                JsonSerializer.Serialize(json, Groups, ApiJson.Default.IReadOnlyListGroupOutcomeDocument);
             }
 
             json.WriteEndObject();

@@ -1,10 +1,12 @@
 using Raft.Engine.Errors;
+using Raft.Host.Hosting;
+using Raft.Host.Settings;
 using Raft.Host.StateMachine;
 
 namespace Raft.Host.Api;
 
 /// <summary>Every problem that this service answers with, and the only place that tells "no" from "maybe"; in doubt it is a maybe.</summary>
-/// <remarks>4xx: it did not happen and never will by this attempt. 503 and 429: it was not submitted, come again. 504 and 500: unknown.</remarks>
+/// <remarks>4xx but 408: it did not happen and never will by this attempt. 503 and 429: it was not submitted, come again. 504 and 500: unknown.</remarks>
 public static class Problems
 {
     private const string RetryWithKey = "Retry with the same Idempotency-Key to learn the outcome; without one, read before you write again.";
@@ -23,8 +25,13 @@ public static class Problems
         NotMemberException => Unavailable("not-a-member", "This node is no member of the group", error.Message),
         DestinationNotAliveException => Unavailable("no-leader", "The leader cannot be reached", error.Message),
         StoppedException { Outcome: WriteOutcome.NotSubmitted } => Unavailable("stopping", "The server has stopped", error.Message),
-        ConfigurationChangeInProgressException => new Problem(409, "change-in-progress", "Another change is under way", error.Message),
+        ConfigurationChangeInProgressException => new Problem(409, "change-in-progress", "Another change is under way", error.Message)
+        { RetryAfter = 1, Remedy = "GET /v1/members shows how far it is. Repeat when it is done." },
         InvalidConfigurationException => new Problem(400, "invalid-configuration", "The configuration is not allowed", error.Message),
+        ConfigurationMovedException => ConfigurationMoved(error.Message),
+        MemberUnreachableException => new Problem(409, "member-unreachable", "The node cannot be taken in as it is", error.Message)
+        { Remedy = "A node that is added must run with an empty data directory, be in no cluster, and be reachable from here at its peerUrl." },
+        InvalidTransferTargetException => InvalidTarget(error.Message),
         NoOtherVoterException => new Problem(409, "no-other-voter", "There is no other voter", error.Message),
         CommitStatusUnknownException or RaftTimeoutException or TransportException or StoppedException =>
             new Problem(504, "outcome-unknown", "It may or may not have happened", error.Message, Problem.Unknown) { Remedy = RetryWithKey },
@@ -70,8 +77,69 @@ public static class Problems
 
     public static Problem UnsupportedType(string detail) => new(415, "unsupported-type", "The content type is not supported", detail);
 
-    public static Problem NoGroup(string group) =>
-        new(404, "no-such-group", "There is no such group", $"This node runs no group '{group}'.") { Remedy = "GET /v1/groups lists them." };
+    public static Problem NoGroup(string group, GroupRegistry groups) =>
+        new(404, "no-such-group", "There is no such group", $"This node runs no group '{group}'; it runs {GroupNames.Listed(groups)}.") { Remedy = "GET /v1/groups lists them." };
+
+    public static Problem NoStore(string group, string machine) =>
+        new(404, "no-store", "The group has a state machine of its own",
+            $"Group '{group}' runs {machine} in place of the built-in store, so it has no keys, no journal and no idempotency keys.")
+        { Remedy = "POST /v1/entries hands it a command. What else it offers is up to it." };
+
+    public static Problem KeysNotKept(string group, string machine) =>
+        BadRequest("no-idempotency-keys", $"Group '{group}' runs {machine} in place of the built-in store, which alone keeps idempotency keys. Nothing was submitted.")
+            with
+        { Remedy = "Leave the Idempotency-Key out, and put what makes the command safe to repeat into the command." };
+
+    public static Problem StateDiffers(string group, HashAlarm alarm) =>
+        Unavailable("state-differs", "This node's state of the group differs from the others'", $"Group '{group}' is out of service on this node. {TextOf(alarm)}")
+            with
+        { Remedy = "Ask another node. See to this one: docs/operating.md tells how to replace its state." };
+
+    internal static string TextOf(HashAlarm alarm) =>
+        $"At index {alarm.Index} the hash of its state was {alarm.Own:x32}, and the leader's {alarm.Leaders:x32}.";
+
+    /// <summary>A snapshot overtook the entry, so nobody here saw its result.</summary>
+    /// <param name="isExecuted">It cannot have been refused when it was applied.</param>
+    public static Problem ResultLost(bool isExecuted) =>
+        new(504, "committed-result-unknown", "It is committed, and its result is not known here",
+            isExecuted
+                ? "The write is committed and took effect. A snapshot of the leader overtook it on this node, so its result (index, revision) is not known here."
+                : "The write is committed, and may have been refused when it was applied, by its precondition or its key. A snapshot of the leader overtook it on this node, so its result is not known here.",
+            isExecuted ? Problem.Committed : Problem.Unknown)
+        { Remedy = isExecuted ? "Do not repeat it. Read to learn more." : RetryWithKey };
+
+    public static Problem ResultUnreadable(string type, string detail) =>
+        new(500, "result-unreadable", "The command took effect, and its result cannot be shown",
+            $"The state machine answered with {type}, which is neither bytes nor text nor can be written as JSON: {detail}", Problem.Committed)
+        { Remedy = "Do not repeat it. The state machine should answer with bytes, text, or a type that System.Text.Json can write." };
+
+    public static Problem UnknownMember(string node, string where) =>
+        new(404, "unknown-member", "There is no such member", $"'{node}' is no member of {where}.") { Remedy = "GET /v1/members lists them." };
+
+    public static Problem BadNodeId(string name, string id) => BadRequest("bad-node-id", $"{name} is '{id}'; allowed: {RaftOptionsValidator.NameRange}.");
+
+    public static Problem AddressInUse(string peerUrl, string owner) =>
+        new(409, "address-in-use", "Another member has this address", $"'{owner}' is reached at {peerUrl}. Nothing was changed.") { Remedy = "Correct the peerUrl, or remove the other member first." };
+
+    public static Problem OtherDisk(string node, string peerUrl) =>
+        new(409, "other-disk", "The node is on another disk", $"The node at {peerUrl} has another data directory than the member '{node}' had: it is not the same server. Nothing was changed.")
+        { Remedy = "Remove the member, then add the node anew; or leave it to Raft:Rejoin." };
+
+    public static Problem ConfigurationMoved(string detail) =>
+        new(412, "configuration-moved", "The configuration is another one", detail) { Remedy = "GET the members again, and decide again." };
+
+    public static Problem InvalidTarget(string detail) =>
+        new(409, "invalid-target", "The node cannot take leadership over", detail) { Remedy = "GET /v1/members shows who is a voter and alive." };
+
+    public static Problem StillLeads(IReadOnlyList<string> groups) =>
+        Unavailable("still-leads", "Not all leaderships were handed over in time", $"The node is draining, and still leads {string.Join(", ", groups)}.")
+            with
+        { Remedy = "Repeat the request. It goes on draining until DELETE /v1/drain." };
+
+    /// <summary>Some groups did what was asked and others did not.</summary>
+    internal static Problem PartlyDone(int failed, IReadOnlyList<GroupResult> results) =>
+        new(504, "partly-done", "Not all groups did it", $"{failed} of {results.Count} groups failed; 'groups' says what became of each.", Problem.Unknown)
+        { Remedy = "Repeat the request: groups that are done have nothing to do.", Groups = [.. results.Select(result => result.ToDocument())] };
 
     public static Problem NotRunning(string phase, string reason) =>
         Unavailable("not-running", "The node does not take part yet", $"The node is in phase {phase}: {reason}");
@@ -80,6 +148,10 @@ public static class Problems
         new(503, "not-ready", "The node is not ready", string.Join(' ', reasons)) { RetryAfter = 1, Reasons = reasons };
 
     public static Problem NoSuchKey { get; } = new(404, "no-such-key", "The key is not there", "There is no value under this key.");
+
+    public static Problem KeyUnknown(long windowSeconds) =>
+        new(404, "key-unknown", "The key is not known",
+            $"No request with this Idempotency-Key was executed within the last {windowSeconds} s (Raft:Idempotency:MinAgeSeconds); one before that may be forgotten. One that is under way may still be executed.");
 
     public static Problem EntryNotYet(long index, long lastIndex) =>
         new(404, "entry-not-yet", "The entry is not there yet", $"The journal ends at index {lastIndex}; there is no entry {index} (entry-not-yet).") { Number = ("lastIndex", lastIndex) };

@@ -16,6 +16,11 @@ public static class RaftApiExtensions
         services.AddSingleton<EntriesEndpoints>();
         services.AddSingleton<KeyValueEndpoints>();
         services.AddSingleton<IdempotencyEndpoints>();
+        services.AddSingleton<OtherNodes>();
+        services.AddSingleton<MembersEndpoints>();
+        services.AddSingleton<LeadershipEndpoints>();
+        services.AddSingleton<SnapshotEndpoints>();
+        services.AddSingleton<DrainEndpoints>();
         services.AddSingleton<ClusterEndpoints>();
         services.AddSingleton<HealthEndpoints>();
         return services;
@@ -39,8 +44,7 @@ public static class RaftApiExtensions
 
     private static async Task AnswerAsync(HttpContext context, RequestDelegate next, ApiSettings settings, GroupRegistry groups, ILogger log)
     {
-        string name = context.Request.RouteValues.TryGetValue("group", out object? value) ? (string)value! : GroupRegistry.DefaultGroup.Value;
-        RaftHeaders.Set(context, settings.NodeId, groups.Find(name));
+        RaftHeaders.Set(context, settings.NodeId, groups.Named(context));
         Problem? problem;
         try
         {
@@ -61,7 +65,7 @@ public static class RaftApiExtensions
         }
         catch (BadHttpRequestException error)
         {
-            problem = Problems.OfStatus(error.StatusCode, error.Message) with { Outcome = Problem.NotSubmitted, EndsConnection = true };
+            problem = Problems.OfStatus(error.StatusCode, error.Message) with { EndsConnection = true };
         }
         catch (Exception error) when (error is ConnectionResetException or ConnectionAbortedException or IOException or OperationCanceledException
             && context.RequestAborted.IsCancellationRequested)

@@ -20,7 +20,7 @@ internal static class SwaggerSetup
         services.AddEndpointsApiExplorer();
         services.AddSwaggerGen(options =>
         {
-            options.SwaggerDoc("v1", new OpenApiInfo { Title = "RaftHost", Version = "v1", Description = "A Raft consensus service: a journal and a key-value map." });
+            options.SwaggerDoc("v1", new OpenApiInfo { Title = "RaftHost", Version = "v1", Description = "A Raft consensus service: a journal and a key-value map in each of its groups." });
             options.DocInclusionPredicate((_, description) => InfoOf(description) is not null);
             options.CustomOperationIds(description => InfoOf(description)?.Id);
             options.CustomSchemaIds(type => type.Name.EndsWith(Suffix, StringComparison.Ordinal) ? type.Name[..^Suffix.Length] : type.Name);
@@ -93,6 +93,14 @@ internal static class SwaggerSetup
                 };
             }
 
+            else if (info.Document is not null)
+            {
+                operation.RequestBody = new OpenApiRequestBody
+                {
+                    Content = new Dictionary<string, IOpenApiMediaType> { [Json] = Media(SchemaOf(info.Document, context)) },
+                };
+            }
+
             operation.Responses = Responses(info, isHead, context);
         }
 
@@ -126,7 +134,7 @@ internal static class SwaggerSetup
 
         private static IEnumerable<IOpenApiParameter> Parameters(OperationInfo info, string path)
         {
-            foreach (string name in new[] { "group", "index", "key" })
+            foreach (string name in new[] { "group", "index", "key", "id" })
             {
                 if (path.Contains(name + '}', StringComparison.Ordinal))     // {group}, {**key}
                     yield return new OpenApiParameter { Name = name, In = ParameterLocation.Path, Required = true, Schema = SchemaOf(name) };
@@ -140,7 +148,8 @@ internal static class SwaggerSetup
 
         private static OpenApiSchema SchemaOf(string parameter) => parameter switch
         {
-            "from" or "limit" or "index" => new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int64" },
+            "from" or "limit" or "index" or "timeoutMs" => new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int64" },
+            "force" or "local" => new OpenApiSchema { Type = JsonSchemaType.Boolean },
             "wait" => OneOf("applied", "committed"),
             "consistency" => OneOf("linearizable", "stale"),
             _ => Text(),

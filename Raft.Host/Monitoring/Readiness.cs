@@ -43,7 +43,7 @@ public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain d
             reasons.Add($"{missing} groups are being started.");
     }
 
-    private static void AddReasons(HostedGroup group, List<string> reasons)
+    internal static void AddReasons(HostedGroup group, List<string> reasons)
     {
         RaftServer server = group.Server;
         if (!server.IsAlive)

@@ -117,7 +117,7 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
 
     internal const string NameRange = "1 to 63 letters, digits, '.', '-' or '_', and neither '.' nor '..'";
 
-    private const string AddressRange = "http(s)://host:port without a path";
+    internal const string AddressRange = "http(s)://host:port without a path";
 
     // '.' and '..' do not survive in a path of the REST interface.
     internal static bool IsName(string text) =>
