@@ -11,17 +11,38 @@ internal sealed class LogModel
 
     public IReadOnlyList<Entry> Entries => _entries;
 
-    public LogIndex Last => new(_entries.Count);
+    /// <summary>In force.</summary>
+    public SnapshotDescriptor? Snapshot { get; private set; }
 
-    public Term LastTerm => _entries.Count == 0 ? Term.Zero : _entries[^1].Term;
+    /// <summary>The log begins here.</summary>
+    public LogIndex First { get; private set; } = new(1);
+
+    public LogIndex Last => First + (_entries.Count - 1);
+
+    /// <summary>The entry at an index, which the log holds.</summary>
+    public Entry this[LogIndex index] => _entries[(int)(index - First)];
+
+    /// <summary>The entries from an index on.</summary>
+    public IEnumerable<Entry> From(LogIndex index) => _entries.Skip((int)Math.Max(0, index - First));
 
     public PersistRequest Take(PersistRequest request)
     {
         if (request.TermAndVote is { } termAndVote)
             TermAndVote = termAndVote;
         if (request.TruncateFrom is { } from && from <= Last)
-            _entries.RemoveRange((int)from.Value - 1, _entries.Count - (int)from.Value + 1);
+        {
+            int keep = (int)Math.Max(0, from - First);
+            _entries.RemoveRange(keep, _entries.Count - keep);
+        }
+
         _entries.AddRange(request.Entries);
+        Snapshot = request.Snapshot ?? Snapshot;
+        if (request.DeleteThrough is { } mark && mark >= First)
+        {
+            _entries.RemoveRange(0, (int)Math.Min(_entries.Count, mark.Next - First));
+            First = mark.Next;
+        }
+
         return request;
     }
 
@@ -46,12 +67,12 @@ internal sealed class LogModel
         if (what <= 1 && _entries.Count > 0)
         {
             // A new leader overwrites a tail; never with older terms than what is left.
-            truncate = new LogIndex(random.Next(Math.Max(1, _entries.Count - 40), _entries.Count + 1));
+            truncate = First + random.Next(Math.Max(0, _entries.Count - 40), _entries.Count);
             last = truncate.Value.Previous;
         }
 
         var entries = new List<Entry>();
-        long time = last.Value == 0 ? 1_000 : _entries[(int)last.Value - 1].TimeMs;
+        long time = last < First ? 1_000 + last.Value : this[last].TimeMs;
         for (int n = what == 9 ? 0 : random.Next(1, 30); n > 0; n--)
         {
             last = last.Next;

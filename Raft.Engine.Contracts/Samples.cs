@@ -40,6 +40,20 @@ internal static class Samples
         return new Entry(index, term, EntryKind.Command, time, payload);
     }
 
+    /// <summary>The content of a snapshot: other bytes for each seed.</summary>
+    public static byte[] Content(int bytes, int seed)
+    {
+        byte[] content = new byte[bytes];
+        new Random(seed).NextBytes(content);
+        return content;
+    }
+
+    public static void Same(SnapshotDescriptor expected, SnapshotDescriptor actual)
+    {
+        Assert.Equal(expected with { Configuration = actual.Configuration }, actual);
+        Assert.Equal(expected.Configuration.Encode(), actual.Configuration.Encode());
+    }
+
     public static void Same(IReadOnlyList<Entry> expected, IReadOnlyList<Entry> actual)
     {
         Assert.Equal(expected.Count, actual.Count);

@@ -18,7 +18,7 @@ namespace Raft.Engine.Contracts;
 /// <see cref="StorageDisk.HoldWrites"/> where the implementation allows it: without them the tests about crashes,
 /// failures and slow disks prove less.
 /// </remarks>
-public abstract class StorageContract
+public abstract partial class StorageContract
 {
     /// <summary>A new, empty disk that is not open yet.</summary>
     protected abstract ValueTask<StorageDisk> CreateDiskAsync();
@@ -447,8 +447,10 @@ public abstract class StorageContract
     {
         PersistedState state = await storage.LoadAsync(CacheBytes, default);
         Assert.Equal(model.TermAndVote, state.TermAndVote);
-        Assert.Null(state.Snapshot);
-        Assert.Equal(1, state.FirstIndex.Value);
+        Assert.Equal(model.Snapshot is null, state.Snapshot is null);
+        if (model.Snapshot is { } snapshot)
+            Samples.Same(snapshot, state.Snapshot!);                    // just compared
+        Assert.Equal(model.First, state.FirstIndex);
         Assert.Equal(model.Last, state.LastIndex);
         AssertTerms(model, state);
         Samples.Same([.. model.Entries.Skip(model.Entries.Count - state.RecentEntries.Count)], state.RecentEntries);
@@ -471,15 +473,17 @@ public abstract class StorageContract
     /// <summary>Reads the whole log piece by piece and compares it.</summary>
     private static async Task AssertReadsAsync(IRaftStorage storage, LogModel model)
     {
-        LogIndex next = new(1);
+        LogIndex next = model.First;
         while (next <= model.Last)
         {
             IReadOnlyList<Entry> piece = await storage.ReadEntriesAsync(next, model.Last, 256 << 10, default);
             Assert.NotEmpty(piece);
-            Samples.Same([.. model.Entries.Skip((int)next.Value - 1).Take(piece.Count)], piece);
+            Samples.Same([.. model.From(next).Take(piece.Count)], piece);
             next = piece[^1].Index.Next;
         }
 
         Assert.Empty(await storage.ReadEntriesAsync(model.Last.Next, model.Last + 10, 1_000, default));
+        if (model.First.Value > 1)
+            Assert.Empty(await storage.ReadEntriesAsync(model.First.Previous, model.Last, 1_000, default));
     }
 }

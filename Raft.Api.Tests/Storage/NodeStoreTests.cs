@@ -200,21 +200,22 @@ public sealed class NodeStoreTests
     public async Task Deletion_marks_and_descriptors_survive_and_deleted_entries_are_gone()
     {
         var files = new SimulatedFiles();
-        var descriptor = new SnapshotDescriptor("s1", new LogIndex(300), new Term(1), Configuration.Empty, new LogIndex(1), 77, 99);
+        SnapshotDescriptor? descriptor = null;
         Entry[] entries = Commands(1, 500, 1, 400);
         for (int opened = 0; opened < 3; opened++)
         {
             NodeStore store = Open("/data", Small with { Files = files });
-            var group = (DurableStorage)store.Group(Default);
+            IRaftStorage group = store.Group(Default);
             if (opened == 0)
             {
                 await group.PersistAsync(Append(entries));
-                await group.PersistAsync(new WalBatch { Group = group, Descriptor = descriptor, DeletedThrough = new LogIndex(300) });
+                descriptor = await group.WriteSnapshotAsync(index: 300, term: 1, new byte[77]);
+                await group.PersistAsync(InForce(descriptor, deleteThrough: 300));
             }
             else
             {
                 PersistedState state = await group.LoadAsync(1 << 20, CancellationToken.None);
-                Assert.Equal(descriptor with { Configuration = state.Snapshot!.Configuration }, state.Snapshot);
+                Assert.Equal(descriptor! with { Configuration = state.Snapshot!.Configuration }, state.Snapshot);
                 Assert.Equal(new LogIndex(301), state.FirstIndex);
                 Assert.Equal([new TermRun(new LogIndex(301), new Term(1))], state.TermRuns);
                 AssertSame(entries[300..], state.RecentEntries);

@@ -40,6 +40,35 @@ internal static class TestStore
     public static TermAndVote Vote(long term, string? node = null) =>
         new(new Term(term), node is null ? null : new ServerId(new NodeId(node), new StorageId(7)));
 
+    public static PersistRequest InForce(SnapshotDescriptor snapshot, long deleteThrough, long? truncateFrom = null) =>
+        new(null, truncateFrom is { } from ? new LogIndex(from) : null, []) { Snapshot = snapshot, DeleteThrough = new LogIndex(deleteThrough) };
+
+    /// <summary>Writes a snapshot with this content; in force it is not.</summary>
+    public static async Task<SnapshotDescriptor> WriteSnapshotAsync(this IRaftStorage storage, long index, long term, byte[] content)
+    {
+        SnapshotFile file = await storage.WriteSnapshotAsync(new Picture(content), CancellationToken.None);
+        return new SnapshotDescriptor(file.SnapshotId, new LogIndex(index), new Term(term), Configuration.Empty, new LogIndex(1), file.SizeBytes, file.Hash);
+    }
+
+    public static async Task<byte[]> ReadSnapshotAsync(this IRaftStorage storage, SnapshotDescriptor snapshot)
+    {
+        await using ISnapshotReader reader = await storage.OpenSnapshotAsync(snapshot, CancellationToken.None);
+        byte[] content = new byte[reader.SizeBytes];
+        int done = 0;
+        while (done < content.Length)
+            done += await reader.ReadAsync(done, content.AsMemory(done, Math.Min(content.Length - done, 100_000)), CancellationToken.None);
+        return content;
+    }
+
+    private sealed class Picture(byte[] content) : IStateSnapshot
+    {
+        public async Task WriteAsync(Stream target, CancellationToken cancellation) => await target.WriteAsync(content, cancellation);
+
+        public void Dispose()
+        {
+        }
+    }
+
     public static async Task<List<Entry>> ReadAllAsync(this IRaftStorage storage, long from, long to, int maxBytes = 1 << 20)
     {
         var all = new List<Entry>();

@@ -62,6 +62,8 @@ public sealed partial class RaftServer
         CompleteReads(batch.ReadsReady, batch.ReadsFailed);
         foreach (EntriesWanted wanted in batch.EntriesWanted)
             StopOnFailure(ReadForPeerAsync(wanted));
+        foreach (ServerId member in batch.LostData)
+            _logger.LostData(GroupId, member);
         foreach (SnapshotToSend snapshot in batch.SnapshotsToSend)
             _transfers.Start(snapshot);
         EnqueueToApply(batch.SnapshotToLoad, batch.ToApply);    // never waits: a slow state machine slows only itself

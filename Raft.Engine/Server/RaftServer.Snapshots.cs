@@ -80,9 +80,10 @@ public sealed partial class RaftServer
         _isTakingSnapshot = true;
         _bytesSinceSnapshot = 0;
         (Term term, Configuration configuration, LogIndex configurationIndex) = _protocol.DescribeSnapshot(index);
-        using IStateSnapshot picture = _stateMachine.TakeSnapshot();
         SchedulePoll();                 // that one is being taken is to be seen
-        SnapshotFile file = await _storage.WriteSnapshotAsync(picture, _stopping.Token);
+        SnapshotFile file;
+        using (IStateSnapshot picture = _stateMachine.TakeSnapshot())
+            file = await _storage.WriteSnapshotAsync(picture, _stopping.Token);
         if (_stopReason is not null)
             return;
 

@@ -36,6 +36,9 @@ internal static partial class ServerLog
     [LoggerMessage(1112, LogLevel.Warning, "Group {Group}: this server was removed by the configuration of index {Index} and takes no part any more. Stop it, or add it again")]
     public static partial void Removed(this ILogger logger, GroupId group, LogIndex index);
 
+    [LoggerMessage(1113, LogLevel.Error, "Group {Group}: {Member} no longer has what it had acknowledged before it was started anew: its disk lost data. It leaves the voters; look at that disk")]
+    public static partial void LostData(this ILogger logger, GroupId group, ServerId member);
+
     [LoggerMessage(1120, LogLevel.Information, "Group {Group}: took a snapshot at index {Index}, term {Term}: {Bytes} bytes in {Seconds:F2} s")]
     public static partial void SnapshotTaken(this ILogger logger, GroupId group, LogIndex index, Term term, long bytes, double seconds);
 

@@ -11,6 +11,8 @@ namespace Raft.Engine.Server;
 /// </remarks>
 internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage, ServerMetrics metrics, ILogger logger)
 {
+    private const int AnswersMax = 16;
+
     private readonly List<(RemoteChunk Chunk, LogIndex? Match)> _answers = [];  // due when durable and loaded
     private RemoteChunk? _next;                 // waits for its turn
     private Content? _content;                  // open now
@@ -91,9 +93,11 @@ internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage,
 
     private void Process(RemoteChunk chunk)
     {
-        // One chunk is outstanding at a time, so whoever waits here has been given up by its sender.
-        if (_next is { } givenUp)
-            Refuse(givenUp);
+        // A sender has one chunk outstanding at a time: either it has given the other one up, or this one comes late.
+        if (_next is { } other && _content is { } content && content.IsOf(other))
+            Answer(other, SnapshotStatus.Continue, content.NextOffset);
+        else if (_next is { } unwanted)
+            Refuse(unwanted);
         _next = chunk;
         Run();
     }
@@ -152,20 +156,22 @@ internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage,
             if (content.Receiver is null)
             {
                 content.Receiver = await storage.ReceiveSnapshotAsync(snapshot, abort);
+                content.NextOffset = content.Receiver.NextOffset;
                 logger.ReceivesSnapshot(server.GroupId, chunk.From, snapshot.Index, snapshot.SizeBytes, content.Receiver.NextOffset);
             }
 
             ReadOnlyMemory<byte> bytes = chunk.Chunk.Bytes;
-            long missing = snapshot.SizeBytes - content.Receiver.NextOffset;
-            if (bytes.Length > 0 && chunk.Chunk.Offset == content.Receiver.NextOffset && bytes.Length <= missing)
+            long missing = snapshot.SizeBytes - content.NextOffset;
+            if (bytes.Length > 0 && chunk.Chunk.Offset == content.NextOffset && bytes.Length <= missing)
             {
                 await content.Receiver.WriteAsync(bytes, abort);
+                content.NextOffset = content.Receiver.NextOffset;
                 metrics.OnSnapshotBytesReceived(bytes.Length);
             }
 
-            if (content.Receiver.NextOffset < snapshot.SizeBytes)
+            if (content.NextOffset < snapshot.SizeBytes)
             {
-                Answer(chunk, SnapshotStatus.Continue, nextOffset: content.Receiver.NextOffset);
+                Answer(chunk, SnapshotStatus.Continue, nextOffset: content.NextOffset);
                 return;
             }
 
@@ -209,13 +215,11 @@ internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage,
 
     private void AnswerLater(RemoteChunk chunk, LogIndex? match)
     {
-        // The same sender asks again: it no longer waits for the answer to what it asked before.
-        for (int i = _answers.Count - 1; i >= 0; i--)
+        // Whoever asks again and again has long given up the first.
+        if (_answers.Count == AnswersMax)
         {
-            if (_answers[i].Chunk.From != chunk.From)
-                continue;
-            Refuse(_answers[i].Chunk);
-            _answers.RemoveAt(i);
+            Refuse(_answers[0].Chunk);
+            _answers.RemoveAt(0);
         }
 
         chunk.IsAnsweredLater = true;
@@ -235,6 +239,9 @@ internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage,
         public SnapshotDescriptor Snapshot { get; } = first.Chunk.Snapshot;
         public CancellationTokenSource Abort { get; } = new();
         public ISnapshotReceiver? Receiver { get; set; }
+
+        /// <summary>Bytes that are there; a chunk that is being written does not count yet.</summary>
+        public long NextOffset { get; set; }
 
         public bool IsOf(RemoteChunk chunk)
         {

@@ -146,14 +146,14 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
 
         _isConnected = false;
         _lastError = reason;
-        long leftUpTo = Queue.Close();
+        Queue.Close();
         context.Logger.Disconnected(peer.Server, stream, reason);
-        events.LinkDown(peer, stream, leftUpTo, reason);
+        events.LinkDown(peer, stream, reason);
         await ended.CancelAsync();
         await Task.WhenAll(reading, writing);
     }
 
-    /// <summary>Everything that waits leaves in one write; meanwhile the next batch gathers.</summary>
+    /// <summary>A batch in one write; meanwhile the next one gathers.</summary>
     private async Task<string> WriteAsync(Stream output, CancellationToken cancellation)
     {
         try
@@ -221,6 +221,9 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
 
     private bool Refused(string url, Refusal reason, string text)
     {
+        // They have seen a newer directory of this node, or another process on it: no peer will hear us any more.
+        if (reason is Refusal.LowerStart or Refusal.Twin or Refusal.OldDisk)
+            context.OwnDirectoryRefused.TrySetResult(text);
         _isRefused = reason == Refusal.Stopping;
         _lastError = text;
         context.Metrics.Refused(PeerMetrics.LabelOf(reason));

@@ -66,6 +66,22 @@ public sealed class PeerTransport : IAsyncDisposable
 
     public IFailureDetector FailureDetector => _liveness;
 
+    /// <summary>Completes with a peer's words when it has seen a newer directory of this node, or another process on this one. Design 4.5.</summary>
+    public Task<string> OwnDirectoryRefused => _context.OwnDirectoryRefused.Task;
+
+    /// <summary>What the handshake would say of a server that is about to come back; null: nothing against it.</summary>
+    public string? JudgeReturn(NodeIdentity returning)
+    {
+        (Refusal reason, string text) = _context.Seen.Judge(returning);
+        if (reason == Refusal.None)
+            return null;
+
+        _context.Metrics.Refused(PeerMetrics.LabelOf(reason));
+        if (_context.Repeats.IsNew($"refused-{reason}", returning.Node.Value))
+            _context.Logger.RefusedPeer("its start", returning.Node.Value, text);
+        return text;
+    }
+
     /// <summary>The inbound half: routes of the peer endpoint.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -76,6 +92,16 @@ public sealed class PeerTransport : IAsyncDisposable
 
     public IReadOnlyList<PeerStatus> Peers =>
         [.. _directory.Peers.Values.Select(StatusOf).OrderBy(peer => peer.Node.Value, StringComparer.Ordinal)];
+
+    /// <summary>The groups that the server leads as its last frames say; of this one, what its own shards say. None: it is
+    /// not alive.</summary>
+    public IReadOnlyList<GroupId> LedBy(ServerId server) => [.. _liveness.StatusesOf(server).Where(group => group.Value.IsLeader).Select(group => group.Key)];
+
+    /// <summary>How many groups it leads: see <see cref="LedBy"/>.</summary>
+    public int LeadsCount(ServerId server) => _liveness.StatusesOf(server).Count(group => group.Value.IsLeader);
+
+    /// <summary>How many groups it follows a leader in.</summary>
+    public int FollowsCount(ServerId server) => _liveness.StatusesOf(server).Count(group => group.Value.Follows is not null);
 
     public async ValueTask DisposeAsync()
     {
@@ -130,15 +156,20 @@ public sealed class PeerTransport : IAsyncDisposable
             peer.Server.Node, peer.Server.Storage, peer.Url, peer.IsConnected, isAlive, sign?.RoundTrip,
             QueuedBytes: peer.Control.Queue.Bytes + peer.Bulk.Queue.Bytes,
             StartCount: _context.Seen.Find(peer.Server.Storage)?.StartCount,
-            LastError: peer.Control.LastError ?? peer.Bulk.LastError);
+            LastError: peer.Control.LastError ?? peer.Bulk.LastError)
+        {
+            LeadsCount = LeadsCount(peer.Server),
+            FollowsCount = FollowsCount(peer.Server),
+        };
     }
 
     private IEnumerable<Measurement<long>> MeasureQueues()
     {
-        foreach (Peer peer in _directory.Peers.Values)
+        // By node: while a node is replaced, two disks go by its name, and a series may be there only once.
+        foreach (IGrouping<NodeId, Peer> peers in _directory.Peers.Values.GroupBy(peer => peer.Server.Node))
         {
-            yield return new Measurement<long>(peer.Control.Queue.Bytes, PeerMetrics.Tags(peer.Server.Node.Value, StreamKind.Control));
-            yield return new Measurement<long>(peer.Bulk.Queue.Bytes, PeerMetrics.Tags(peer.Server.Node.Value, StreamKind.Bulk));
+            yield return new Measurement<long>(peers.Sum(peer => peer.Control.Queue.Bytes), PeerMetrics.Tags(peers.Key.Value, StreamKind.Control));
+            yield return new Measurement<long>(peers.Sum(peer => peer.Bulk.Queue.Bytes), PeerMetrics.Tags(peers.Key.Value, StreamKind.Bulk));
         }
     }
 
@@ -154,10 +185,10 @@ public sealed class PeerTransport : IAsyncDisposable
                 transport._liveness.SpeakNow();
         }
 
-        public void LinkDown(Peer peer, StreamKind stream, long leftUpTo, string reason)
+        public void LinkDown(Peer peer, StreamKind stream, string reason)
         {
             if (stream == StreamKind.Bulk)
-                peer.Calls.FailAll(leftUpTo, reason);
+                peer.Calls.FailAll(isQueueLost: true, reason);
             transport.NotifyUnreachable(peer.Server);
         }
 
@@ -206,7 +237,7 @@ public sealed class PeerTransport : IAsyncDisposable
             if (stream.Stream == StreamKind.Snapshot)
                 return; // its answers go the other way
             if (stream.Stream == StreamKind.Bulk)
-                transport._directory.Find(stream.Caller.Server)?.Calls.FailAll(long.MaxValue, reason);
+                transport._directory.Find(stream.Caller.Server)?.Calls.FailAll(isQueueLost: false, reason);
             transport.NotifyUnreachable(stream.Caller.Server);
         }
 

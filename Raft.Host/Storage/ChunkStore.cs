@@ -29,6 +29,8 @@ internal sealed class ChunkStore : IDisposable
     private readonly StorageSettings _settings;
     private readonly Dictionary<string, StoredGroup> _stored = new(StringComparer.Ordinal);
     private readonly HashSet<StoredGroup> _changed = [];
+    private readonly HashSet<StoredGroup> _withDeletions = [];      // chunks at or below their marks
+    private long _restageBytesLeft;
 
     /// <summary>One group as the database holds it, with what the transaction under way will add.</summary>
     private sealed class StoredGroup(string name)
@@ -100,6 +102,9 @@ internal sealed class ChunkStore : IDisposable
     /// <summary>LiteDB's log in memory; a checkpoint empties it.</summary>
     public long LogBytes => _log.Length;
 
+    /// <summary>Chunks wait for their deletion.</summary>
+    public bool HasDeletions => _withDeletions.Count > 0;
+
     public IEnumerable<string> GroupNames => _stored.Keys;
 
     public GroupRecord? RecordOf(string group) => _stored.GetValueOrDefault(group)?.Record;
@@ -112,6 +117,9 @@ internal sealed class ChunkStore : IDisposable
             bytes += record.Bytes;
         DeleteMarked(2 * bytes);
 
+        // Many small writes must not end in many small chunks; neither must many groups, each with a little to write, write
+        // their last chunks again and again: for all together there is a bound.
+        _restageBytesLeft = Math.Max(4 * _settings.ChunkBytes, 2 * bytes);
         _database.BeginTrans();
         foreach (WalRecordContent record in records)
         {
@@ -211,6 +219,8 @@ internal sealed class ChunkStore : IDisposable
     {
         foreach (StoredGroup group in _stored.Values)
         {
+            if (IsDeletable(group, 0))
+                _withDeletions.Add(group);
             GroupRecord record = group.Record;
             LogIndex next = LogIndex.Zero;
             var computed = new GroupRecord();
@@ -276,7 +286,7 @@ internal sealed class ChunkStore : IDisposable
             if (batch.TermAndVote is { } termAndVote)
                 record.TermAndVote = termAndVote;
             if (batch.TruncateFrom is { } from)
-                Truncate(group, from);
+                Truncate(group, from, batch.Entries.Count == 0 ? batch.DeletedThrough : null);
         }
 
         for (int i = part.From; i < part.From + part.Count; i++)
@@ -287,7 +297,7 @@ internal sealed class ChunkStore : IDisposable
             group.Staged.Add(entry);
         }
 
-        if (!part.IsFirst)
+        if (!part.IsLast)
             return;
         if (batch.Descriptor is { } descriptor)
             record.Descriptor = descriptor;
@@ -296,6 +306,7 @@ internal sealed class ChunkStore : IDisposable
             if (mark >= record.Last)
                 group.Staged.Clear();
             record.DeleteThrough(mark);
+            _withDeletions.Add(group);
         }
     }
 
@@ -306,9 +317,32 @@ internal sealed class ChunkStore : IDisposable
         return group;
     }
 
-    private void Truncate(StoredGroup group, LogIndex from)
+    /// <param name="group">Whose log.</param>
+    /// <param name="from">All from here on goes.</param>
+    /// <param name="mark">Set when the log goes on behind it, and nothing at or below it comes again.</param>
+    private void Truncate(StoredGroup group, LogIndex from, LogIndex? mark)
     {
-        group.Record.TruncateFrom(from);
+        GroupRecord record = group.Record;
+        from = LogIndex.Max(from, record.DeletedThrough.Next);
+        LogIndex last = record.Last;
+        if (from > last)
+            return;
+
+        record.TruncateFrom(from);
+        if (from == record.DeletedThrough.Next)
+        {
+            // Nothing is left. What stands below the mark goes with the deletions: a whole log in one transaction is too much.
+            group.Staged.Clear();
+            LogIndex below = LogIndex.Max(record.DeletedThrough, mark ?? LogIndex.Zero);
+            while (group.Chunks.Count > 0 && last > below)
+            {
+                last = group.Chunks[^1].First.Previous;
+                DeleteChunk(group, group.Chunks.Count - 1);
+            }
+
+            return;
+        }
+
         while (group.Staged.Count > 0 && group.Staged[^1].Index >= from)
             group.Staged.RemoveAt(group.Staged.Count - 1);
         while (group.Chunks.Count > 0 && group.Chunks[^1].First >= from)
@@ -332,9 +366,12 @@ internal sealed class ChunkStore : IDisposable
     {
         List<Entry> staged = group.Staged;
 
-        // Many small writes must not end in many small chunks.
-        if (staged.Count > 0 && group.Chunks.Count > 0 && group.Chunks[^1].Bytes < _settings.ChunkBytes / 2 && group.Chunks[^1].First > group.Record.DeletedThrough)
+        if (staged.Count > 0 && group.Chunks.Count > 0 && group.Chunks[^1] is var (lastFirst, lastBytes)
+            && lastBytes < _settings.ChunkBytes / 2 && lastBytes <= _restageBytesLeft && lastFirst > group.Record.DeletedThrough)
+        {
+            _restageBytesLeft -= lastBytes;
             Restage(group, upTo: staged[0].Index.Previous);
+        }
 
         for (int start = 0; start < staged.Count;)
         {
@@ -378,14 +415,15 @@ internal sealed class ChunkStore : IDisposable
         group.Chunks.RemoveAt(chunk);
     }
 
-    /// <summary>A transaction of its own before the inserts, so that the freed pages are used at once.</summary>
-    private void DeleteMarked(long bytesMax)
+    /// <summary>Deletes chunks below the marks, so many bytes. A transaction of its own before the inserts, so that the freed
+    /// pages are used at once.</summary>
+    public void DeleteMarked(long bytesMax)
     {
         bool isOpen = false;
-        foreach (StoredGroup group in _stored.Values)
+        foreach (StoredGroup group in _withDeletions)
         {
             int count = 0;
-            while (count < group.Chunks.Count && bytesMax > 0 && LastOf(group, count) <= group.Record.DeletedThrough)
+            while (bytesMax > 0 && IsDeletable(group, count))
             {
                 isOpen = isOpen || _database.BeginTrans();
                 _chunks.Delete(ChunkKey(group, group.Chunks[count].First));
@@ -396,12 +434,14 @@ internal sealed class ChunkStore : IDisposable
             group.Chunks.RemoveRange(0, count);
         }
 
+        _withDeletions.RemoveWhere(group => !IsDeletable(group, 0));
         if (isOpen)
             Commit();
-
-        static LogIndex LastOf(StoredGroup group, int chunk) =>
-            chunk + 1 < group.Chunks.Count ? group.Chunks[chunk + 1].First.Previous : group.Record.Last;
     }
+
+    private static bool IsDeletable(StoredGroup group, int chunk) =>
+        chunk < group.Chunks.Count
+        && (chunk + 1 < group.Chunks.Count ? group.Chunks[chunk + 1].First.Previous : group.Record.Last) <= group.Record.DeletedThrough;
 
     private List<Entry> ReadChunk(StoredGroup group, LogIndex first)
     {

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Security.Cryptography;
-using System.Text.Json;
-using Raft.Engine.Errors;
 using Raft.Engine.Protocol;
 
 namespace Raft.Host.Storage;
@@ -80,6 +79,23 @@ internal sealed class DataDirectory : IDisposable
         return true;
     }
 
+    /// <summary>Moves <c>current/</c> out of the way, for good: this node forgets what it promised there. So <c>former</c>, which
+    /// says that it did promise, is on the disk before. Nothing happens when there is no <c>current/</c>.</summary>
+    /// <returns>Where it is now; null when there was nothing to move.</returns>
+    public string? MoveAside(Former former, IStorageFiles files)
+    {
+        if (!files.DirectoryExists(Current))
+            return null;
+        former.Write(files, Path);
+
+        string name = System.IO.Path.Combine(Path, "damaged-" + DateTime.UtcNow.ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture)), target = name;
+        for (int n = 2; files.DirectoryExists(target); n++)
+            target = $"{name}-{n}";
+        files.Rename(Current, target);
+        files.SyncDirectory(Path);
+        return target;
+    }
+
     public void Dispose() => _lock.Dispose();
 
     public static ulong RandomUInt64()
@@ -101,36 +117,5 @@ internal sealed class DataDirectory : IDisposable
         files.CreateDirectory(path);
         if (parent is not null)
             files.SyncDirectory(parent);
-    }
-}
-
-/// <summary>The file <c>damaged</c>: damage found at run time, kept for the next start.</summary>
-internal static class DamageMark
-{
-    private const string FileName = "damaged";
-
-    private sealed record Content(string File, long Offset, string Detail);
-
-    public static void Write(IStorageFiles files, string directory, CorruptStorageException damage) =>
-        files.ReplaceFile(Path.Combine(directory, FileName), JsonSerializer.SerializeToUtf8Bytes(new Content(damage.File, damage.Offset, damage.Detail)));
-
-    public static void ThrowIfThere(IStorageFiles files, string directory)
-    {
-        string path = Path.Combine(directory, FileName);
-        if (!files.FileExists(path))
-            return;
-        Content? content = null;
-        try
-        {
-            content = JsonSerializer.Deserialize<Content>(files.ReadAll(path));
-        }
-        catch (JsonException)
-        {
-            // The file itself says enough.
-        }
-
-        throw content is null
-            ? Damage.In(path, 0, "damage was found at run time")
-            : Damage.In(content.File, content.Offset, $"{content.Detail} (found at run time; see {path})");
     }
 }

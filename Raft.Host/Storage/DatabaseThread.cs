@@ -178,11 +178,13 @@ internal sealed class DatabaseThread
         _opened.SetResult();
         try
         {
-            while (WaitForWork(out bool isCopyDue, out bool isCheckpointDue, out bool isClosing))
+            while (WaitForWork(out bool isCopyDue, out bool isCheckpointDue, out bool isIdle, out bool isClosing))
             {
                 ServeReads();
                 if (isCopyDue)
                     CopyRecords(takeAll: isCheckpointDue);
+                if (isIdle)
+                    DeleteSome();
                 if (isCheckpointDue || _database.Store.LogBytes >= _settings.DatabaseLogBytes)
                     Checkpoint();
                 if (isClosing)
@@ -205,18 +207,19 @@ internal sealed class DatabaseThread
     }
 
     /// <summary>False when the store has failed.</summary>
-    private bool WaitForWork(out bool isCopyDue, out bool isCheckpointDue, out bool isClosing)
+    private bool WaitForWork(out bool isCopyDue, out bool isCheckpointDue, out bool isIdle, out bool isClosing)
     {
         lock (_gate)
         {
             while (true)
             {
                 long now = Environment.TickCount64;
-                bool hasUncovered = _database.Store.Position > _covered;
+                bool hasUncovered = _database.Store.Position > _covered || _database.Store.HasDeletions;
                 long copyIn = _records.Count > 0 ? _firstWaitsSince + _settings.CopyDelayMs - now : long.MaxValue;
                 long checkpointIn = _records.Count == 0 && hasUncovered ? _lastWork + _settings.IdleCheckpointMs - now : long.MaxValue;
                 isClosing = _isClosing;
-                isCheckpointDue = _isCheckpointAsked || checkpointIn <= 0 || isClosing;
+                isIdle = checkpointIn <= 0;
+                isCheckpointDue = _isCheckpointAsked || isIdle || isClosing;
                 isCopyDue = _records.Count > 0 && (_waitingBytes >= _settings.CopyBytes || copyIn <= 0 || isCheckpointDue);
                 if (_failStop.Cause is not null)
                     return false;
@@ -282,9 +285,18 @@ internal sealed class DatabaseThread
         }
     }
 
+    /// <summary>Without inserts nothing else would delete what is below the marks.</summary>
+    private void DeleteSome()
+    {
+        if (!_database.Store.HasDeletions)
+            return;
+        _database.Store.DeleteMarked(_settings.TransactionBytes);
+        _lastWork = Environment.TickCount64;
+    }
+
     private void Checkpoint()
     {
-        if (_database.Store.Position == _covered)
+        if (_database.Store.Position == _covered && _database.Store.LogBytes == 0)
             return;
         long before = Stopwatch.GetTimestamp();
         _database.Store.Checkpoint();
@@ -381,16 +393,8 @@ internal sealed class DatabaseThread
     /// <summary>A checksum that does not fit at run time: the next start goes into quarantine because of this file.</summary>
     private void MarkDamage(Exception error)
     {
-        if (error is not CorruptStorageException damage)
-            return;
-        try
-        {
-            DamageMark.Write(_settings.Files, _database.Directory, damage);
-        }
-        catch (StorageFailedException)
-        {
-            // The end comes anyway; the next start finds the damage itself, or nothing.
-        }
+        if (error is CorruptStorageException damage)
+            DamageMark.TryWrite(_settings.Files, _database.Directory, damage);
     }
 
     private void End()

@@ -6,7 +6,7 @@ namespace Raft.Host.Storage;
 
 /// <summary>The storage of one group: queues requests for the WAL thread, and serves reads from memory where the database
 /// thread is not through yet. Calls come from the group's shard.</summary>
-internal sealed class DurableStorage : IRaftStorage
+internal sealed partial class DurableStorage : IRaftStorage
 {
     private const int NameBytesMax = 255;
 
@@ -14,7 +14,10 @@ internal sealed class DurableStorage : IRaftStorage
     private readonly object _gate = new();
     private readonly RecentLog _recent = new();     // durable, not yet in the database
     private LogIndex _last;
+    private LogIndex _deletedThrough;
+    private LogIndex _newestSnapshot;               // in force, or asked for
     private long _truncations;
+    private bool _hasState;
     private Task _newest = Task.CompletedTask;
 
     /// <summary>The two threads behind all groups; set once the store is open.</summary>
@@ -22,6 +25,7 @@ internal sealed class DurableStorage : IRaftStorage
     {
         public WalThread? Wal { get; set; }
         public DatabaseThread? Database { get; set; }
+        public SnapshotFiles? Snapshots { get; set; }
         public FailStop? FailStop { get; set; }
         public int EntryBytesMax { get; set; }
     }
@@ -33,15 +37,27 @@ internal sealed class DurableStorage : IRaftStorage
         if (NameBytes.Length is 0 or > NameBytesMax)
             throw new ArgumentException($"A group's id has 1 to {NameBytesMax} bytes of UTF-8.", nameof(id));
         _threads = threads;
+        SnapshotPrefix = SnapshotFiles.PrefixOf(NameBytes);
     }
 
     public GroupId Id { get; }
     public byte[] NameBytes { get; }
 
+    /// <summary>What the ids of its snapshots begin with.</summary>
+    public string SnapshotPrefix { get; }
+
+    /// <summary>Whether anything of this group is stored, or on its way; any thread.</summary>
+    public bool HasState => Volatile.Read(ref _hasState);
+
     /// <summary>The WAL thread's own: terms or votes of this group that wait, and the record in which it is blocked.</summary>
     public int VotesWaiting { get; set; }
 
     public long BlockedIn { get; set; }
+
+    /// <summary>As well its own: the record for which it has waited behind others, and the bytes it has in it.</summary>
+    public long SharedIn { get; set; }
+
+    public int SharedBytes { get; set; }
 
     /// <summary>The last durable index; any thread.</summary>
     public LogIndex Last
@@ -67,17 +83,24 @@ internal sealed class DurableStorage : IRaftStorage
             return _newest;                         // completes, or fails, with the newest before it
 
         CheckSizes(request.Entries);
-        return _newest = _threads.Wal!.Enqueue(new WalBatch
+        CheckSnapshot(request);
+        return PersistAsync(new WalBatch
         {
             Group = this,
             TermAndVote = request.TermAndVote,
             TruncateFrom = request.TruncateFrom,
             Entries = request.Entries,
+            Descriptor = request.Snapshot,
+            DeletedThrough = request.DeleteThrough,
         });
     }
 
-    /// <summary>As the public one, with what only snapshots need: descriptor and the mark below which the log may go.</summary>
-    internal Task PersistAsync(WalBatch batch) => _newest = _threads.Wal!.Enqueue(batch);
+    /// <summary>As the public one, with what concerns the node beside the group.</summary>
+    internal Task PersistAsync(WalBatch batch)
+    {
+        Volatile.Write(ref _hasState, true);
+        return _newest = _threads.Wal!.Enqueue(batch);
+    }
 
     public ValueTask<IReadOnlyList<Entry>> ReadEntriesAsync(LogIndex from, LogIndex to, int maxBytes, CancellationToken cancellation)
     {
@@ -86,16 +109,10 @@ internal sealed class DurableStorage : IRaftStorage
 
         var entries = new List<Entry>();
         long bytes = 0;
-        if (from > to || AddFromMemory(entries, from, to, maxBytes, ref bytes) || from > Last)
+        if (from > to || AddFromMemory(entries, from, to, maxBytes, ref bytes) || !Holds(from))
             return new ValueTask<IReadOnlyList<Entry>>(entries);
         return new ValueTask<IReadOnlyList<Entry>>(_threads.Database!.ReadAsync(this, from, to, maxBytes).WaitAsync(cancellation));
     }
-
-    public Task<SnapshotFile> WriteSnapshotAsync(IStateSnapshot picture, CancellationToken cancellation) => throw new NotSupportedException();
-
-    public ValueTask<ISnapshotReceiver> ReceiveSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) => throw new NotSupportedException();
-
-    public ValueTask<ISnapshotReader> OpenSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) => throw new NotSupportedException();
 
     /// <summary>Adds what memory holds from <paramref name="from"/> on; false when it begins later, or there is none.</summary>
     internal bool AddFromMemory(List<Entry> entries, LogIndex from, LogIndex to, int maxBytes, ref long bytes)
@@ -114,11 +131,24 @@ internal sealed class DurableStorage : IRaftStorage
         }
     }
 
-    /// <summary>What opening found.</summary>
-    internal void SetLast(LogIndex last)
+    /// <summary>Whether the log holds the entry; any thread.</summary>
+    internal bool Holds(LogIndex index)
     {
         lock (_gate)
-            _last = last;
+            return index > _deletedThrough && index <= _last;
+    }
+
+    /// <summary>What opening found.</summary>
+    internal void SetFound(GroupRecord record)
+    {
+        lock (_gate)
+        {
+            _last = record.Last;
+            _deletedThrough = record.DeletedThrough;
+        }
+
+        _newestSnapshot = record.Descriptor?.Index ?? LogIndex.Zero;
+        Volatile.Write(ref _hasState, true);
     }
 
     /// <summary>WAL thread: the part is durable, and not yet completed. So reads that start after the completion see it.</summary>
@@ -130,7 +160,7 @@ internal sealed class DurableStorage : IRaftStorage
             if (part.IsFirst && batch.TruncateFrom is { } from && from <= _last)
             {
                 _recent.TruncateFrom(from);
-                _last = from.Previous;
+                _last = LogIndex.Max(from.Previous, _deletedThrough);
                 _truncations++;
             }
 
@@ -138,9 +168,17 @@ internal sealed class DurableStorage : IRaftStorage
                 _recent.Add(batch.Entries[i], sequence);
             if (part.Count > 0)
                 _last = batch.Entries[part.From + part.Count - 1].Index;
-            if (part.IsFirst && batch.DeletedThrough is { } mark && mark > _last)
-                _last = mark;
+            if (part.IsLast && batch.DeletedThrough is { } mark && mark > _deletedThrough)
+            {
+                _recent.DropThrough(mark);
+                _deletedThrough = mark;
+                if (mark > _last)
+                    _last = mark;                   // the log goes on behind it
+            }
         }
+
+        if (part.IsLast && batch.Descriptor is { } descriptor)
+            _threads.Snapshots!.PutInForce(this, descriptor);       // set before the group is handed out
     }
 
     /// <summary>Database thread: it has all up to this sequence.</summary>
@@ -157,65 +195,5 @@ internal sealed class DurableStorage : IRaftStorage
             if (entries[i].Payload.Length > _threads.EntryBytesMax)
                 throw new ArgumentException($"An entry has {entries[i].Payload.Length} bytes; this store takes at most {_threads.EntryBytesMax}.", nameof(entries));
         }
-    }
-}
-
-/// <summary>A ring of entries in a row, each with the sequence of its record.</summary>
-internal sealed class RecentLog
-{
-    private (Entry Entry, long Sequence)[] _ring = new (Entry, long)[64];
-    private int _start;
-
-    public int Count { get; private set; }
-
-    public void Add(Entry entry, long sequence)
-    {
-        if (Count == _ring.Length)
-            Grow();
-        this[Count] = (entry, sequence);
-        Count++;
-    }
-
-    public void TruncateFrom(LogIndex from)
-    {
-        while (Count > 0 && this[Count - 1].Entry.Index >= from)
-            this[--Count] = default;
-    }
-
-    public void DropThrough(long sequence)
-    {
-        while (Count > 0 && this[0].Sequence <= sequence)
-        {
-            this[0] = default;
-            _start = (_start + 1) & (_ring.Length - 1);
-            Count--;
-        }
-    }
-
-    public bool CopyTo(List<Entry> entries, LogIndex from, LogIndex to, int maxBytes, ref long bytes)
-    {
-        if (Count == 0 || from < this[0].Entry.Index || from > this[Count - 1].Entry.Index)
-            return false;
-        for (int i = (int)(from - this[0].Entry.Index); i < Count; i++)
-        {
-            Entry entry = this[i].Entry;
-            if (entry.Index > to || (entries.Count > 0 && bytes >= maxBytes))
-                break;
-            entries.Add(entry);
-            bytes += entry.CostBytes;
-        }
-
-        return true;
-    }
-
-    private ref (Entry Entry, long Sequence) this[int i] => ref _ring[(_start + i) & (_ring.Length - 1)];
-
-    private void Grow()
-    {
-        var larger = new (Entry, long)[_ring.Length * 2];
-        for (int i = 0; i < Count; i++)
-            larger[i] = this[i];
-        _ring = larger;
-        _start = 0;
     }
 }

@@ -25,7 +25,7 @@ internal sealed class GroupRecord
     {
         if (from > Last)
             return;
-        Last = from.Previous;
+        Last = LogIndex.Max(from.Previous, DeletedThrough);
         while (TermRuns.Count > 0 && TermRuns[^1].FirstIndex >= from)
             TermRuns.RemoveAt(TermRuns.Count - 1);
         while (ConfigurationMarks.Count > 0 && ConfigurationMarks[^1] >= from)

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
@@ -21,7 +22,8 @@ public sealed class NodeStore : IAsyncDisposable
     private readonly ConcurrentDictionary<string, DurableStorage> _groups = new(StringComparer.Ordinal);
     private readonly DurableStorage.WalThreads _threads = new();
     private readonly DatabaseThread _database;
-    private Recovery _recovery = null!;             // both set by OpenFiles, before the store is handed out
+    private Recovery _recovery = null!;             // all set by OpenCurrent, before the store is handed out
+    private SnapshotFiles? _snapshots;
     private WalThread _wal = null!;
     private Manifest _manifest = null!;
     private DatabaseThread.OpenDatabase? _open;
@@ -45,10 +47,34 @@ public sealed class NodeStore : IAsyncDisposable
     /// <exception cref="Engine.Errors.CorruptStorageException">Damage: quarantine.</exception>
     public static NodeStore Open(NodeStoreSettings settings, ILoggerFactory logs) => Open(settings, logs, StorageSettings.Default);
 
-    internal static NodeStore Open(NodeStoreSettings settings, ILoggerFactory logs, StorageSettings storage)
+    internal static NodeStore Open(NodeStoreSettings settings, ILoggerFactory logs, StorageSettings storage) =>
+        Open(settings, logs, storage, DataDirectory.Take(settings.DataDirectory, storage.Files));
+
+    /// <summary>As <see cref="Open(NodeStoreSettings, ILoggerFactory)"/>, but damage is an answer and the lock stays held: null, and the
+    /// directory as far as it can be known.</summary>
+    /// <exception cref="DataDirectoryException">In use by another process, of another node, or not usable: names it and the remedy.</exception>
+    public static NodeStore? TryOpen(NodeStoreSettings settings, ILoggerFactory logs, out DamagedDirectory? damaged) =>
+        TryOpen(settings, logs, StorageSettings.Default, out damaged);
+
+    internal static NodeStore? TryOpen(NodeStoreSettings settings, ILoggerFactory logs, StorageSettings storage, out DamagedDirectory? damaged)
+    {
+        DataDirectory directory = DataDirectory.Take(settings.DataDirectory, storage.Files);
+        try
+        {
+            damaged = null;
+            return Open(settings, logs, storage, directory, keepsLockOnDamage: true);
+        }
+        catch (CorruptStorageException damage)
+        {
+            damaged = new DamagedDirectory(settings, logs, storage, directory, damage);
+            return null;
+        }
+    }
+
+    internal static NodeStore Open(
+        NodeStoreSettings settings, ILoggerFactory logs, StorageSettings storage, DataDirectory directory, bool keepsLockOnDamage = false)
     {
         long started = Stopwatch.GetTimestamp();
-        DataDirectory directory = DataDirectory.Take(settings.DataDirectory, storage.Files);
         var store = new NodeStore(storage, logs.CreateLogger("Raft.Host.Storage"), directory);
         try
         {
@@ -59,7 +85,7 @@ public sealed class NodeStore : IAsyncDisposable
         }
         catch (Exception error)
         {
-            store.Abandon();
+            store.Abandon(keepsLock: keepsLockOnDamage && error is CorruptStorageException);
             if (error is StorageFailedException failure)
                 throw new DataDirectoryException($"The data directory {directory.Path} cannot be opened: {failure.Message}", failure);
             throw;
@@ -80,6 +106,13 @@ public sealed class NodeStore : IAsyncDisposable
     /// <summary>The highest WAL sequence that is durable now. Any thread.</summary>
     public long DurableSequence => _wal.DurableSequence;
 
+    /// <summary>What the node was before its directory was moved aside; null when that never happened. Together with no
+    /// <see cref="ClusterUid"/> it makes the node lost, and not new.</summary>
+    public Former? Former { get; private set; }
+
+    /// <summary>The groups of which anything is stored.</summary>
+    public IReadOnlyList<GroupId> GroupIds => [.. _groups.Values.Where(group => group.HasState).Select(group => group.Id)];
+
     /// <summary>Null while the directory never was in a cluster.</summary>
     public ClusterUid? ClusterUid => _clusterUid?.Value;
 
@@ -90,16 +123,15 @@ public sealed class NodeStore : IAsyncDisposable
         if (ClusterUid is { } known)
             throw new InvalidOperationException($"This directory is in cluster {known} already; it cannot form {uid}.");
 
-        // The time stamp is 0, so that the entry is the same wherever it is made.
-        var entry = new Entry(new LogIndex(1), new Term(1), EntryKind.Configuration, 0, first.Encode());
+        return CreateAsync(GroupOf(group.Value), first, uid);
+    }
+
+    /// <summary>Makes a further group: in one WAL record its first configuration as index 1, term 1, current term 1 without vote.
+    /// Nothing when anything of the group is stored already. Called before the group's server starts, once at a time.</summary>
+    public Task CreateGroupAsync(GroupId group, Configuration first)
+    {
         DurableStorage storage = GroupOf(group.Value);
-        return storage.PersistAsync(new WalBatch
-        {
-            Group = storage,
-            ClusterUid = uid,
-            TermAndVote = new TermAndVote(new Term(1), null),
-            Entries = [entry],
-        });
+        return storage.HasState ? storage.PersistAsync((PersistRequest?)null) : CreateAsync(storage, first, uid: null);
     }
 
     /// <summary>As <see cref="FormAsync"/> for a node that joins a cluster and gets the log from others: the uid only.</summary>
@@ -124,8 +156,26 @@ public sealed class NodeStore : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
+    /// <summary>Closes a directory that must not be used any more although it is whole, such as an old copy that was put back. The lock
+    /// stays held, by the answer.</summary>
+    public DamagedDirectory CloseAsDamaged(NodeStoreSettings settings, ILoggerFactory logs, CorruptStorageException reason)
+    {
+        ObjectDisposedException.ThrowIf(Interlocked.Exchange(ref _isDisposed, 1) == 1, this);
+        Close(keepsLock: true);
+        return new DamagedDirectory(settings, logs, _settings, _directory, reason);
+    }
+
     /// <summary>Records and bytes that the database does not have yet. Any thread.</summary>
     internal (long Records, long Bytes) Lag => _database.Lag;
+
+    // The time stamp is 0, so that the entry is the same wherever it is made.
+    private static Task CreateAsync(DurableStorage storage, Configuration first, ClusterUid? uid) => storage.PersistAsync(new WalBatch
+    {
+        Group = storage,
+        ClusterUid = uid,
+        TermAndVote = new TermAndVote(new Term(1), null),
+        Entries = [new Entry(new LogIndex(1), new Term(1), EntryKind.Configuration, 0, first.Encode())],
+    });
 
     private DurableStorage GroupOf(string group) =>
         _groups.GetOrAdd(group, static (name, threads) => new DurableStorage(new GroupId(name), threads), _threads);
@@ -136,6 +186,7 @@ public sealed class NodeStore : IAsyncDisposable
         if (_directory.DeleteUnfinished(files))
             _logger.UnfinishedDeleted(Path.Combine(_directory.Path, "new"));
 
+        Former = Former.Read(files, _directory.Path);
         if (files.DirectoryExists(_directory.Current))
         {
             DamageMark.ThrowIfThere(files, _directory.Current);
@@ -147,15 +198,21 @@ public sealed class NodeStore : IAsyncDisposable
             _logger.DirectoryMade(_directory.Path, StorageId.ToString());
         }
 
+        // Cut off between the two steps of moving aside, and whole after all.
+        if (Former is { } former && former.StorageIds.Contains(StorageId))
+            Former = former with { StorageIds = [.. former.StorageIds.Where(id => id != StorageId)] };
+
         if (_manifest.NodeId != node)
             throw new DataDirectoryException($"The data directory {_directory.Path} belongs to node '{_manifest.NodeId}', and this node is '{node}'. Correct Raft:NodeId or Raft:DataDirectory.");
 
-        _recovery = new Recovery(_directory.Current, _manifest, _settings, _metrics, _logger, GroupOf);
+        _snapshots = new SnapshotFiles(_directory.Current, _manifest.Salt, _settings, _metrics, _failStop);
+        _recovery = new Recovery(_directory.Current, _manifest, _snapshots, _settings, _metrics, _logger, GroupOf);
         _database.Open(() => _open = _recovery.Open());
         RepairManifest(_open!.Store.ClusterUid);    // Open has set it
 
         _wal = new WalThread(_open.Log, _database, _metrics, _failStop, _settings.RecordBytes, OnFormed);
         _threads.FailStop = _failStop;
+        _threads.Snapshots = _snapshots;
         _threads.Wal = _wal;
         _threads.Database = _database;
         _threads.EntryBytesMax = _open.Log.PayloadBytesMax / 4 * 3;        // room for what goes with it, and within LiteDB's largest document
@@ -201,33 +258,36 @@ public sealed class NodeStore : IAsyncDisposable
         [
             new Measurement<long>(open.Log.FileBytes, new KeyValuePair<string, object?>("kind", "wal")),
             new Measurement<long>(open.Data.FileBytes, new KeyValuePair<string, object?>("kind", "data")),
+            new Measurement<long>(_snapshots!.FileBytes, new KeyValuePair<string, object?>("kind", "snapshot")),      // made before it was open
         ];
     }
 
-    private void Close()
+    private void Close(bool keepsLock = false)
     {
         _wal.Close();
         _database.Close();
         long sequence = _wal.DurableSequence;
-        Release();
+        Release(keepsLock);
         _logger.DirectoryClosed(_directory.Path, sequence);
     }
 
     /// <summary>Opening failed: nothing is written any more.</summary>
-    private void Abandon()
+    private void Abandon(bool keepsLock)
     {
         if (_wal is not null)
             Close();
         else
-            Release();
+            Release(keepsLock);
     }
 
-    private void Release()
+    private void Release(bool keepsLock = false)
     {
+        _snapshots?.Dispose();
         _open?.Log.Dispose();
         _recovery?.CloseFiles();
         _metrics.Dispose();
-        _directory.Dispose();
+        if (!keepsLock)
+            _directory.Dispose();
     }
 }
 

@@ -1,4 +1,5 @@
 using Raft.Engine.Errors;
+using Raft.Engine.Protocol;
 
 namespace Raft.Host.Storage;
 
@@ -7,7 +8,7 @@ namespace Raft.Host.Storage;
 /// crash is harmless. Runs on the database thread, which is the only one to touch LiteDB.
 /// </summary>
 internal sealed class Recovery(
-    string current, Manifest manifest, StorageSettings settings, StorageMetrics metrics, ILogger logger, Func<string, DurableStorage> groups)
+    string current, Manifest manifest, SnapshotFiles snapshots, StorageSettings settings, StorageMetrics metrics, ILogger logger, Func<string, DurableStorage> groups)
 {
     private readonly List<IDisposable> _open = [];
 
@@ -69,8 +70,18 @@ internal sealed class Recovery(
             throw Explain(error, stream, data.Path);
         }
 
+        var inForce = new List<(DurableStorage, SnapshotDescriptor)>();
         foreach (string name in store.GroupNames)
-            groups(name).SetLast(store.RecordOf(name)!.Last);       // it has just named it
+        {
+            GroupRecord record = store.RecordOf(name)!;             // it has just named it
+            groups(name).SetFound(record);
+            if (record.Descriptor is { } descriptor)
+                inForce.Add((groups(name), descriptor));
+            else if (record.DeletedThrough > LogIndex.Zero)
+                throw Damage.In(data.Path, 0, $"group {name}: its log begins after entry {record.DeletedThrough}, and no snapshot holds what was before");
+        }
+
+        snapshots.Recover(inForce);
         return new DatabaseThread.OpenDatabase(store, stream, copies, log, groups, current, data.Path);
     }
 

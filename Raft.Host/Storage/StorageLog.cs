@@ -23,4 +23,7 @@ internal static partial class StorageLog
 
     [LoggerMessage(2006, LogLevel.Information, "Closed {Directory} at WAL sequence {Sequence}")]
     public static partial void DirectoryClosed(this ILogger logger, string directory, long sequence);
+
+    [LoggerMessage(2007, LogLevel.Warning, "Moved the damaged {Directory} aside to {Target}: the node comes back with another storage id. Keep it until the cluster is sound, then delete it")]
+    public static partial void MovedAside(this ILogger logger, string directory, string target);
 }

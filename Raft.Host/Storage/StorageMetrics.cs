@@ -16,6 +16,7 @@ internal sealed class StorageMetrics : IDisposable
     private readonly Counter<long> _written;
     private static readonly KeyValuePair<string, object?> s_wal = new("kind", "wal");
     private static readonly KeyValuePair<string, object?> s_copy = new("kind", "copy");
+    private static readonly KeyValuePair<string, object?> s_snapshot = new("kind", "snapshot");
     private static readonly KeyValuePair<string, object?> s_data = new("kind", "data");
 
     /// <param name="lag">Records and bytes that are durable in the WAL and not yet in the database.</param>
@@ -31,7 +32,7 @@ internal sealed class StorageMetrics : IDisposable
             new InstrumentAdvice<long> { HistogramBucketBoundaries = [.. Enumerable.Range(0, 12).Select(n => 1L << n)] });
         _recordBytes = _meter.CreateHistogram("raft.storage.record", "By", "Bytes of one record.", null,
             new InstrumentAdvice<long> { HistogramBucketBoundaries = [.. Enumerable.Range(0, 12).Select(n => 4096L << n)] });
-        _written = _meter.CreateCounter<long>("raft.storage.written", "By", "Bytes written, by kind: wal, copy (before a checkpoint), data.");
+        _written = _meter.CreateCounter<long>("raft.storage.written", "By", "Bytes written, by kind: wal, copy (before a checkpoint), data, snapshot.");
         _meter.CreateObservableGauge("raft.storage.lag.records", () => lag().Records, "{record}", "Records that the database does not have yet.");
         _meter.CreateObservableGauge("raft.storage.lag", () => lag().Bytes, "By", "Bytes of records that the database does not have yet.");
         _meter.CreateObservableGauge("raft.storage.file.size", sizes, "By", "Sizes of the files, by kind.");
@@ -53,6 +54,8 @@ internal sealed class StorageMetrics : IDisposable
     public void CopyWritten(long bytes) => _written.Add(bytes, s_copy);
 
     public void DataWritten(long bytes) => _written.Add(bytes, s_data);
+
+    public void SnapshotWritten(long bytes) => _written.Add(bytes, s_snapshot);
 
     public void Dispose() => _meter.Dispose();
 

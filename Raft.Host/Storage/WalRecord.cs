@@ -36,9 +36,10 @@ internal sealed class WalBatch() : TaskCompletionSource(TaskCreationOptions.RunC
 /// <summary>The part of a batch that is in one record: all of it, unless it is very long.</summary>
 internal readonly record struct WalPart(WalBatch Batch, int From, int Count)
 {
-    /// <summary>Term, vote, truncation and descriptor are in the first part.</summary>
+    /// <summary>Term, vote and truncation are in the first part.</summary>
     public bool IsFirst => From == 0;
 
+    /// <summary>Descriptor and mark of deletion are in the last: they come after the entries, and may speak of them.</summary>
     public bool IsLast => From + Count == Batch.Entries.Count;
 }
 
@@ -174,8 +175,8 @@ internal static class WalRecord
             | (part.IsFirst && batch.TruncateFrom is not null ? Fields.Truncation : 0)
             | (part.Count > 0 ? Fields.Entries : 0)
             | (marks > 0 ? Fields.ConfigurationMarks : 0)
-            | (part.IsFirst && batch.Descriptor is not null ? Fields.Descriptor : 0)
-            | (part.IsFirst && batch.DeletedThrough is not null ? Fields.DeletionMark : 0)));
+            | (part.IsLast && batch.Descriptor is not null ? Fields.Descriptor : 0)
+            | (part.IsLast && batch.DeletedThrough is not null ? Fields.DeletionMark : 0)));
 
         if (part.IsFirst && batch.TermAndVote is { } termAndVote)
             writer.TermAndVote(termAndVote);
@@ -199,14 +200,14 @@ internal static class WalRecord
             }
         }
 
-        if (part.IsFirst && batch.Descriptor is { } descriptor)
+        if (part.IsLast && batch.Descriptor is { } descriptor)
         {
             byte[] bytes = GroupRecord.Encode(descriptor);
             writer.Int32(bytes.Length);
             writer.Bytes(bytes);
         }
 
-        if (part.IsFirst && batch.DeletedThrough is { } mark)
+        if (part.IsLast && batch.DeletedThrough is { } mark)
             writer.Int64(mark.Value);
     }
 

@@ -27,6 +27,7 @@ internal sealed class WalThread
     private readonly List<WalPart> _parts = [];
     private int _payloadBytes;
     private long _selection;
+    private bool _hasPartOfLong;                    // the record before this one
     private long _durableSequence;
 
     public WalThread(
@@ -134,7 +135,8 @@ internal sealed class WalThread
     }
 
     /// <summary>Chooses what goes into the next record: everything, or, when not all fits, first the groups with a term or vote
-    /// waiting, each with everything of that group queued before it. Batches of one group are never reordered.</summary>
+    /// waiting, each with everything of that group queued before it; then of every group its share, so that one group's flood
+    /// delays the others by one record; then what fits. Batches of one group are never reordered.</summary>
     private void FillRecord()
     {
         _parts.Clear();
@@ -158,11 +160,44 @@ internal sealed class WalThread
                     TakeUnlessBlocked(batch);
             }
 
+            TakeShares();
             foreach (WalBatch batch in _backlog)
             {
                 if (!batch.IsTaken)
                     TakeUnlessBlocked(batch);
             }
+        }
+    }
+
+    /// <summary>Of every group its share, in the order of the queue. A part of a long batch fills a record alone, so it does not
+    /// come twice in a row while others wait.</summary>
+    private void TakeShares()
+    {
+        int groups = 0;
+        foreach (WalBatch batch in _backlog)
+        {
+            if (batch.Group is { } group && group.SharedIn != _selection)
+            {
+                group.SharedIn = _selection;
+                group.SharedBytes = 0;
+                groups++;
+            }
+        }
+
+        int share = _recordBytes / Math.Max(1, groups);
+        foreach (WalBatch batch in _backlog)
+        {
+            if (batch.IsTaken || batch.Group is not { } group || group.BlockedIn == _selection || group.SharedBytes >= share)
+                continue;
+            if (batch.NextEntry > 0 && _hasPartOfLong)
+            {
+                group.SharedBytes = share;          // and what comes after it stays after it
+                continue;
+            }
+
+            int before = _payloadBytes;
+            TakeUnlessBlocked(batch);
+            group.SharedBytes += _payloadBytes - before;
         }
     }
 
@@ -260,6 +295,7 @@ internal sealed class WalThread
     {
         long sequence = _log.Sequence;
         WalPart[] parts = [.. _parts];
+        _hasPartOfLong = Array.Exists(parts, static part => !part.IsLast);
         foreach (WalPart part in parts)
             part.Batch.Group?.OnDurable(sequence, part);
 
