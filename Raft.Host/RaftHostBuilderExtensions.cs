@@ -99,7 +99,6 @@ public static class RaftHostBuilderExtensions
     {
         Ping = TimeSpan.FromMilliseconds(options.FailureDetector.PingMs),
         LivenessTimeout = TimeSpan.FromMilliseconds(options.FailureDetector.TimeoutMs),
-        AdvertisedUrl = options.Members.Find(member => member.Id == options.NodeId)?.PeerUrl is { } url ? FirstConfiguration.Normal(url) : null,
         // The largest command, or the fullest append, must fit into a frame, and a few frames into a queue.
         MaxFrameBytes = Math.Max(12 << 20, 2 * Math.Max(options.Limits.MaxCommandBytes, options.Limits.MaxAppendBytes)),
         MaxQueueBytes = Math.Max(16 << 20, 4L * Math.Max(options.Limits.MaxCommandBytes, options.Limits.MaxAppendBytes)),

@@ -109,6 +109,7 @@ public sealed class DataDirectoryTests(ITestOutputHelper output)
         twin.Start();
         await WaitUntilRefusedAsync(cluster, by: cluster[0], "twin", "one directory is a copy");
         await twin.WaitForOutputAsync("one directory is a copy");
+        await twin.WaitUntilNotReadyBecauseAsync("The node id 'n3' is in use");
         await cluster[1].AppendAsync("two");
         await cluster[2].WaitUntilReadyAsync();
         await cluster.WaitUntilEqualAsync();
@@ -130,9 +131,11 @@ public sealed class DataDirectoryTests(ITestOutputHelper output)
             await cluster[2].StopAsync();
         }
 
+        // Patient nodes replace it only after twenty seconds of silence.
         cluster[2].Settings["Raft__DataDirectory"] = copy;
         cluster[2].Start();
         await WaitUntilRefusedAsync(cluster, by: cluster[0], "start", "old copy of its disk");
+        await cluster[2].WaitUntilNotReadyBecauseAsync("is not the newest of this node");
         await cluster[0].AppendAsync("after");
     }
 

@@ -1,4 +1,5 @@
 using Raft.Engine.Protocol;
+using Raft.Host;
 using Raft.Host.Hosting;
 using Raft.Host.Settings;
 
@@ -224,7 +225,8 @@ public sealed class FormationTests : IAsyncLifetime
 
         FormedCluster adopted = await _network.Start("n3", late).Formed.WaitAsync(Bound);
 
-        Assert.Equal((uid, null), (adopted.Uid, adopted.First));
+        Assert.Equal(uid, adopted.Uid);
+        Assert.Null(adopted.First);
     }
 
     [Fact]

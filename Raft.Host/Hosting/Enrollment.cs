@@ -25,11 +25,11 @@ internal sealed class Enrollment(
     NodeSettings settings, Formation formation, Quarantine quarantine, PeerQuestions questions, GroupRegistry groups,
     ILoggerFactory logs)
 {
-    private readonly ILogger<Enrollment> _log = logs.CreateLogger<Enrollment>();
     private readonly NodeStoreSettings _storeSettings = new(settings.DataDirectory, new NodeId(settings.Raft.NodeId));
     private Task<Opened>? _opening;
     private NodeStore? _store;
     private DamagedDirectory? _damaged;
+    private string? _refusal;                   // why a whole directory counts as damaged
 
     private sealed record Opened(NodeStore? Store, DamagedDirectory? Damaged);
 
@@ -49,13 +49,13 @@ internal sealed class Enrollment(
             try
             {
                 if (_damaged is { } damaged)
-                    _store = await ReplaceAsync(damaged, damaged.Damage.Message, cancellation);
+                    _store = await ReplaceAsync(damaged, _refusal ?? damaged.Damage.Message, cancellation);
                 if (await FindPlaceAsync(_store!, cancellation) is { } enrolled)     // one of the two is there
                     return enrolled;
             }
-            catch (CorruptStorageException damage)
+            catch (CorruptStorageException damage) when (_damaged is null)
             {
-                _damaged = await _store!.CloseAsDamagedAsync(damage);
+                _damaged = _store!.CloseAsDamaged(_storeSettings, logs, damage);     // found while it was read
             }
             catch (ForeignDirectoryException foreign)
             {
@@ -93,9 +93,8 @@ internal sealed class Enrollment(
         if (await OlderThanSeenAsync(store, uid, first, cancellation) is not { } refusal)
             return new Enrolled(store, uid, first, HasFormed: false);
 
-        string directory = settings.DataDirectory;
-        _damaged = await store.CloseAsDamagedAsync(new CorruptStorageException(
-            directory, 0, $"it is not the newest of this node: {refusal}", "Put the newest directory back, or have the node replaced."));
+        _refusal = $"The data directory {settings.DataDirectory} is not the newest of this node: {refusal}";
+        _damaged = store.CloseAsDamaged(_storeSettings, logs, new CorruptStorageException(settings.DataDirectory, 0, _refusal, "Put the newest one back."));
         return null;
     }
 
@@ -103,10 +102,11 @@ internal sealed class Enrollment(
     private async Task<NodeStore> ReplaceAsync(DamagedDirectory damaged, string reason, CancellationToken cancellation)
     {
         await quarantine.WaitUntilTakenInAsync(new UnusableDirectory(damaged.ClusterUid, damaged.StorageId ?? default, reason), cancellation);
-        if (damaged.MoveAside() is { } aside)
-            _log.MovedAside(settings.DataDirectory, aside);
+        damaged.MoveAside();
+        NodeStore store = damaged.Open();
         _damaged = null;
-        return damaged.Open();
+        _refusal = null;
+        return store;
     }
 
     /// <summary>Whose directory is it? Its node was asked when it was opened, and its cluster the peers ask with each connection.</summary>

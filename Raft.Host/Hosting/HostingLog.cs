@@ -32,9 +32,6 @@ internal static partial class HostingLog
     [LoggerMessage(2209, LogLevel.Information, "Node {Node} with storage {Storage} was taken into group {Group}; in the place of a former self: {Replaces}")]
     public static partial void TookIn(this ILogger logger, string node, string storage, GroupId group, bool replaces);
 
-    [LoggerMessage(2210, LogLevel.Warning, "The data directory {Directory} was moved aside to {Aside}; the node goes on with a new one")]
-    public static partial void MovedAside(this ILogger logger, string directory, string aside);
-
     [LoggerMessage(2211, LogLevel.Warning, "Raft:Groups lists groups that are not there yet: {Missing}. They form when a node that lists them leads the first group: give every node the same list")]
     public static partial void GroupsMissing(this ILogger logger, string missing);
 

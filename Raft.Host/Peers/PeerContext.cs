@@ -23,6 +23,9 @@ internal sealed class PeerContext(PeerSettings settings, TimeProvider time, ILog
 
     public Func<long> DurableSequence { get; set; } = static () => 0;
 
+    /// <summary>Completes with a peer's words when it has seen a newer directory of this node.</summary>
+    public TaskCompletionSource<string> OwnDirectoryRefused { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>Set once the transport stops.</summary>
     public CancellationTokenSource Stopping { get; } = new();
 }

@@ -221,6 +221,9 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
 
     private bool Refused(string url, Refusal reason, string text)
     {
+        // They have seen a newer directory of this node, or another process on it: no peer will hear us any more.
+        if (reason is Refusal.LowerStart or Refusal.Twin or Refusal.OldDisk)
+            context.OwnDirectoryRefused.TrySetResult(text);
         _isRefused = reason == Refusal.Stopping;
         _lastError = text;
         context.Metrics.Refused(PeerMetrics.LabelOf(reason));

@@ -66,6 +66,22 @@ public sealed class PeerTransport : IAsyncDisposable
 
     public IFailureDetector FailureDetector => _liveness;
 
+    /// <summary>Completes with a peer's words when it has seen a newer directory of this node, or another process on this one. Design 4.5.</summary>
+    public Task<string> OwnDirectoryRefused => _context.OwnDirectoryRefused.Task;
+
+    /// <summary>What the handshake would say of a server that is about to come back; null: nothing against it.</summary>
+    public string? JudgeReturn(NodeIdentity returning)
+    {
+        (Refusal reason, string text) = _context.Seen.Judge(returning);
+        if (reason == Refusal.None)
+            return null;
+
+        _context.Metrics.Refused(PeerMetrics.LabelOf(reason));
+        if (_context.Repeats.IsNew($"refused-{reason}", returning.Node.Value))
+            _context.Logger.RefusedPeer("its start", returning.Node.Value, text);
+        return text;
+    }
+
     /// <summary>The inbound half: routes of the peer endpoint.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {

@@ -156,6 +156,15 @@ public sealed class NodeStore : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
+    /// <summary>Closes a directory that must not be used any more although it is whole, such as an old copy that was put back. The lock
+    /// stays held, by the answer.</summary>
+    public DamagedDirectory CloseAsDamaged(NodeStoreSettings settings, ILoggerFactory logs, CorruptStorageException reason)
+    {
+        ObjectDisposedException.ThrowIf(Interlocked.Exchange(ref _isDisposed, 1) == 1, this);
+        Close(keepsLock: true);
+        return new DamagedDirectory(settings, logs, _settings, _directory, reason);
+    }
+
     /// <summary>Records and bytes that the database does not have yet. Any thread.</summary>
     internal (long Records, long Bytes) Lag => _database.Lag;
 
@@ -257,12 +266,12 @@ public sealed class NodeStore : IAsyncDisposable
         ];
     }
 
-    private void Close()
+    private void Close(bool keepsLock = false)
     {
         _wal.Close();
         _database.Close();
         long sequence = _wal.DurableSequence;
-        Release();
+        Release(keepsLock);
         _logger.DirectoryClosed(_directory.Path, sequence);
     }
 
