@@ -122,6 +122,36 @@ public sealed class LivenessTests : IAsyncLifetime
         await Eventually.HoldsAsync(() => !View.IsAlive(Two.Server), "the group's end", _one.Explain);
     }
 
+    [Fact]
+    public async Task Among_many_groups_one_s_news_travels_at_once_and_alone()
+    {
+        GroupId[] groups = [.. Enumerable.Range(0, 300).Select(n => new GroupId($"g{n}"))];
+        foreach (GroupId group in groups)
+            _two.Transport.FailureDetector.Announce(group, new GroupStatus(Five, IsLeader: true, Follows: null));
+        await Eventually.HoldsAsync(() => _one.Transport.LeadsCount(Two.Server) == 300, "300 groups", _one.Explain);
+        _two.Transport.FailureDetector.Announce(groups[7], new GroupStatus(new Term(6), IsLeader: false, Follows: One.Server));
+        _two.Transport.FailureDetector.Announce(groups[8], new GroupStatus(new Term(6), IsLeader: false, Follows: null));
+
+        IPeerLiveness view = _one.Transport.FailureDetector.ViewOf(groups[7]);
+        await Eventually.HoldsAsync(() => view.IsFollowing(Two.Server, new Term(6)), "the news of one", _one.Explain);
+        await Eventually.HoldsAsync(() => _one.Transport.LeadsCount(Two.Server) == 298, "the news of the other", _one.Explain);
+        Assert.Equal(1, _one.Transport.FollowsCount(Two.Server));
+        Assert.Equal(
+            groups.Where((_, n) => n is not (7 or 8)).Select(group => group.Value).Order(),
+            _one.Transport.LedBy(Two.Server).Select(group => group.Value).Order());
+        PeerStatus peer = Assert.Single(_one.Transport.Peers);
+        Assert.Equal((298, 1), (peer.LeadsCount, peer.FollowsCount));
+    }
+
+    [Fact]
+    public void A_node_knows_what_it_leads_itself_and_of_an_unknown_one_nothing()
+    {
+        Announce(_one, new GroupStatus(Five, IsLeader: true, Follows: null));
+        Assert.Equal(Group, Assert.Single(_one.Transport.LedBy(One.Server)));
+        Assert.Empty(_one.Transport.LedBy(new ServerId(One.Node, new StorageId(99))));
+        Assert.Equal(0, _one.Transport.LeadsCount(new ServerId(new NodeId("n9"), new StorageId(9))));
+    }
+
     private static void Announce(PeerNode node, GroupStatus status) => node.Transport.FailureDetector.Announce(Group, status);
 
     private Task BecomesAsync(LeaderSign sign, Term term) =>

@@ -52,6 +52,57 @@ public sealed class MessageCodecTests
     }
 
     [Fact]
+    public void Calls_and_replies_of_a_newer_release_are_known_as_such()
+    {
+        using var writer = new FrameWriter();
+        CallCodec.WriteCall(writer, Address, 5, new AddEntryCall(new byte[3], 1));
+        CallCodec.WriteCall(writer, Address, 6, new AddEntryCall(new byte[3], 1));
+        CallCodec.WriteReply(writer, Address, 7, new ReadBarrierReply(new LogIndex(1)));
+        CallCodec.WriteReply(writer, Address, 8, new CallRefusedReply(CallRefusal.TooBig, "so"));
+        byte[][] payloads = [.. Cut(writer.Written.ToArray(), segment: 100).Select(frame => frame.Payload.ToArray())];
+        payloads[0][8] = 99;                     // type of the call
+        payloads[1][13] = 99;                    // kind of the entry
+        payloads[2][8] = 99;                     // type of the reply
+        payloads[3][9] = 99;                     // reason
+        Assert.Equal((5ul, (LeaderCall?)null), CallCodec.ReadCall(payloads[0]));
+        Assert.Equal((6ul, (LeaderCall?)null), CallCodec.ReadCall(payloads[1]));
+        Assert.Equal((7ul, (LeaderReply?)null), CallCodec.ReadReply(payloads[2]));
+        Assert.Equal((8ul, (LeaderReply?)new CallRefusedReply(CallRefusal.Stopped, "so")), CallCodec.ReadReply(payloads[3]));
+    }
+
+    [Fact]
+    public void A_call_takes_no_more_bytes_than_its_bound()
+    {
+        foreach (LeaderCall call in Calls())
+        {
+            using var writer = new FrameWriter();
+            CallCodec.WriteCall(writer, Address, 5, call);
+            Assert.InRange(writer.Length, 1, CallCodec.SizeBound(call) + Address.Group.Length);
+        }
+    }
+
+    [Fact]
+    public void A_chunk_s_bytes_follow_its_frame_and_must_fit_into_the_snapshot()
+    {
+        byte[] bytes = [1, 2, 3];
+        foreach ((long offset, bool isFine) in new[] { (0L, true), (97L, true), (98L, false), (long.MaxValue, false) })
+        {
+            using var writer = new FrameWriter();
+            SnapshotCodec.WriteHead(writer, Address, 8, Chunk(bytes) with { Offset = offset });
+            Frame frame = Assert.Single(Cut([.. writer.Written.Span, .. bytes], segment: 7));
+            if (!isFine)
+            {
+                Assert.Throws<BadFrameException>(() => SnapshotCodec.ReadChunk(frame.Payload, start: 4));
+                continue;
+            }
+
+            (ulong id, SnapshotChunk chunk) = SnapshotCodec.ReadChunk(frame.Payload, start: 4);
+            Assert.Equal((8ul, 4L, offset), (id, chunk.SenderStart, chunk.Offset));
+            Assert.Equal(bytes, chunk.Bytes.ToArray());
+        }
+    }
+
+    [Fact]
     public void Random_and_mutated_bytes_are_refused_and_do_nothing_worse()
     {
         var random = new Random(20261123);
@@ -104,6 +155,12 @@ public sealed class MessageCodecTests
             case FrameKind.CallReply:
                 CallCodec.ReadReply(frame.Payload);
                 break;
+            case FrameKind.SnapshotChunk:
+                SnapshotCodec.ReadChunk(frame.Payload, start: 1);
+                break;
+            case FrameKind.SnapshotReply:
+                SnapshotCodec.ReadReply(frame.Payload);
+                break;
             case FrameKind.NoSuchGroup:
                 MessageCodec.ReadNoSuchGroup(frame.Payload);
                 break;
@@ -131,6 +188,12 @@ public sealed class MessageCodecTests
         CallCodec.WriteReply(writer, Address, 7, new NotLeaderReply(From, new Term(2)));
         CallCodec.WriteReply(writer, Address, 7, new CallRefusedReply(CallRefusal.TooBig, "1 MiB at most"));
         MessageCodec.WriteNoSuchGroup(writer, Address, 9);
+        foreach (LeaderCall call in Calls())
+            CallCodec.WriteCall(writer, Address, 6, call);
+        CallCodec.WriteReply(writer, Address, 7, new TransferDoneReply(From));
+        SnapshotCodec.WriteHead(writer, Address, 8, Chunk(default));
+        SnapshotCodec.WriteReply(writer, Address, 8, new SnapshotReply(new Term(2), SnapshotStatus.Installed, 0, new LogIndex(7)));
+        SnapshotCodec.WriteReply(writer, Address, 8, null);
         return writer.Written.ToArray();
     }
 
@@ -152,6 +215,23 @@ public sealed class MessageCodecTests
         return frames;
     }
 
+    private static List<LeaderCall> Calls()
+    {
+        Member[] members = [new(From.Node, From.Storage, MemberKind.Voter, "http://a:1", ""), new(To.Node, To.Storage, MemberKind.Joining, "", "http://ä:1")];
+        return
+        [
+            new AddEntryCall(new byte[20], 1) { Kind = EntryKind.System },
+            new ReadBarrierCall(1),
+            new ChangeMembersCall(new MembershipChange { Set = members, Add = members, Remove = [From, default], ExpectedIndex = new LogIndex(4) }, 1),
+            new ChangeMembersCall(new MembershipChange(), 1),
+            new TransferCall(To.Node, 1),
+            new TransferCall(null, 1),
+        ];
+    }
+
+    private static SnapshotChunk Chunk(byte[]? bytes) => new(
+        new Term(3), new LogIndex(9), new SnapshotDescriptor("s", new LogIndex(8), new Term(2), Configuration.Empty, new LogIndex(1), 100, 5), 0, bytes);
+
     private static string Describe(Message message) => message is AppendRequest append
         ? $"{append with { Entries = [] }} {string.Join(", ", append.Entries.Select(entry => $"{entry} {entry.TimeMs} {Convert.ToHexString(entry.Payload.Span)}"))}"
         : message.ToString();
@@ -163,7 +243,8 @@ public sealed class MessageCodecTests
         [
             new Entry(new LogIndex(10), new Term(3), EntryKind.Command, 1_700_000_000_000, "abc"u8.ToArray()),
             new Entry(new LogIndex(11), new Term(3), EntryKind.Empty, 1_700_000_000_001, default),
-            new Entry(new LogIndex(12), new Term(3), EntryKind.Configuration, 1_700_000_000_001, Configuration.Empty.Encode()),
+            new Entry(new LogIndex(12), new Term(3), EntryKind.System, 1_700_000_000_001, "sys"u8.ToArray()),
+            new Entry(new LogIndex(13), new Term(3), EntryKind.Configuration, 1_700_000_000_001, Configuration.Empty.Encode()),
         ]),
         new AppendReply(From, To, new Term(3), new LogIndex(9), new LogIndex(10), new LogIndex(8), null),
         new AppendReply(From, To, new Term(3), default, default, default, new AppendRejection(new LogIndex(9), new LogIndex(7), null, default)),

@@ -9,10 +9,16 @@ internal sealed class RecordingPeerHandler : IRaftRpcHandler
 {
     private readonly ConcurrentQueue<Message> _received = new();
     private int _unreachable;
+    private int _chunks;
     private int _livenessChanges;
 
     public IReadOnlyCollection<Message> Received => _received;
     public int UnreachableCount => _unreachable;
+    public int Chunks => _chunks;
+
+    /// <summary>How chunks of snapshots are answered.</summary>
+    public Func<ServerId, SnapshotChunk, Task<SnapshotReply>> AnswerChunk { get; set; } = Refuse;
+
     public int LivenessChanges => _livenessChanges;
 
     public void Receive(IReadOnlyList<Message> messages)
@@ -21,7 +27,13 @@ internal sealed class RecordingPeerHandler : IRaftRpcHandler
             _received.Enqueue(message);
     }
 
-    public Task<SnapshotReply> ReceiveSnapshotAsync(ServerId from, SnapshotChunk chunk) =>
+    public Task<SnapshotReply> ReceiveSnapshotAsync(ServerId from, SnapshotChunk chunk)
+    {
+        Interlocked.Increment(ref _chunks);
+        return AnswerChunk(from, chunk);
+    }
+
+    public static Task<SnapshotReply> Refuse(ServerId from, SnapshotChunk chunk) =>
         Task.FromResult(new SnapshotReply(chunk.Term, SnapshotStatus.Refused, NextOffset: 0, LogIndex.Zero));
 
     public Task<LeaderReply> ReceiveCallAsync(ServerId from, LeaderCall call) =>

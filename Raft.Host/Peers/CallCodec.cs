@@ -125,7 +125,7 @@ internal static class CallCodec
         writer.End();
     }
 
-    /// <summary>Without a reply: the call may have had an effect. So does a reply count that this release does not know.</summary>
+    /// <summary>Without a reply: the call may have had an effect. A reply that this release does not know says the same.</summary>
     /// <exception cref="BadFrameException">It is one that this release knows, and broken.</exception>
     public static (ulong Id, LeaderReply? Reply) ReadReply(ReadOnlyMemory<byte> payload)
     {

@@ -38,6 +38,8 @@ internal sealed class FrameWriter : IDisposable
 
     public ReadOnlyMemory<byte> Written => _bytes.AsMemory(0, Length);
 
+    public int HeadBytes => _headBytes;
+
     /// <summary>The bytes in front, for what is known only when the batch leaves.</summary>
     public Span<byte> Head => _bytes.AsSpan(0, _headBytes);
 
@@ -59,6 +61,13 @@ internal sealed class FrameWriter : IDisposable
     {
         BinaryPrimitives.WriteInt32LittleEndian(_bytes.AsSpan(_frameStart), Length - _frameStart - LengthBytes + follows);
         Frames++;
+    }
+
+    /// <summary>All frames of another one, which has no head.</summary>
+    public void Append(FrameWriter other)
+    {
+        Bytes(other.Written.Span);
+        Frames += other.Frames;
     }
 
     /// <summary>Takes back a frame that could not be written to its end.</summary>

@@ -7,42 +7,45 @@ namespace Raft.Host.Peers;
 
 /// <summary>One small frame per pair of nodes and ping interval speaks for all groups. Rule 4.</summary>
 /// <remarks>
-/// Outbound: what the shards announced, as a version number while nothing changed; news goes at once. Inbound: one
-/// <see cref="PeerSign"/> for each server, replaced whole, so that the shards read it without a lock.
+/// Outbound: what the shards announced, as a version number while nothing changed; news goes at once, as what differs from
+/// the version before, or whole to whoever has missed that. Inbound: one <see cref="PeerSign"/> for each server, which the
+/// shards read without a lock.
 /// </remarks>
 internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> notify) : IFailureDetector
 {
-    private readonly ConcurrentDictionary<GroupId, Announcement> _own = new();
+    private readonly OwnStatuses _own = new(context);
     private readonly ConcurrentDictionary<ServerId, PeerSign> _signs = new();
     private readonly ConcurrentDictionary<GroupId, View> _views = new();
     private readonly Channel<bool> _news = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
 
-    private List<(GroupId Group, GroupStatus Status)> _said = [];
-    private long _version;
+    private volatile bool _isPingDue;
 
     public IPeerLiveness ViewOf(GroupId group) => _views.GetOrAdd(group, static (key, self) => new View(self, key), this);
 
     public void Announce(GroupId group, GroupStatus status)
     {
-        Announcement own = _own.GetOrAdd(group, static _ => new Announcement());
-        long now = context.Time.GetTimestamp();
-        bool isNews = own.Status is not { } said || said.Status != status || !IsFresh(own);
-        if (isNews)
-            own.Status = new StatusBox(status);
-        Volatile.Write(ref own.At, now);
-        if (isNews)
+        if (_own.Announce(group, status))
             SpeakNow();
     }
 
     /// <summary>The group has stopped here.</summary>
     public void Forget(GroupId group)
     {
-        if (_own.TryRemove(group, out _))
+        if (_own.Forget(group))
             SpeakNow();
     }
 
     public PeerSign? SignOf(ServerId server) => _signs.GetValueOrDefault(server);
+
+    /// <summary>What a live server says of its groups; of ourselves, what our own shards say.</summary>
+    public IEnumerable<KeyValuePair<GroupId, GroupStatus>> StatusesOf(ServerId server)
+    {
+        if (server == Self)
+            return _own.Current();
+
+        return SignOf(server) is { } sign && sign.Now is { IsGone: false } now && IsFresh(sign) ? now.Groups : [];
+    }
 
     /// <summary>A frame soon, not only at the next ping: something changed, or a stream has come up.</summary>
     public void SpeakNow() => _news.Writer.TryWrite(true);
@@ -51,7 +54,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
     public async Task RunAsync(Func<Dictionary<ServerId, Peer>> peers)
     {
         TimeSpan ping = context.Settings.Ping;
-        using ITimer timer = context.Time.CreateTimer(static self => ((LivenessExchange)self!).SpeakNow(), this, ping, ping); // not null: this
+        using ITimer timer = context.Time.CreateTimer(static self => ((LivenessExchange)self!).PingIsDue(), this, ping, ping); // not null: this
         try
         {
             while (await _news.Reader.WaitToReadAsync(context.Stopping.Token))
@@ -81,11 +84,14 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         lock (sign)
         {
             PeerSign.State before = sign.Now;
+            if (start < before.Start)
+                return; // a later one is here already
+
             isNews = before.Start != start || before.IsGone;
             if (before.Start != start)
             {
                 sign.ForgetFrames();
-                sign.Now = new PeerSign.State(start, 0, [], IsGone: false);
+                sign.Now = new PeerSign.State(start, 0, PeerSign.NoGroups(), IsGone: false);
             }
             else if (before.IsGone)
             {
@@ -123,27 +129,39 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         long stamp = reader.Int64();
         long echo = reader.Int64();
         long heldTicks = reader.Int64();
-        Dictionary<GroupId, GroupStatus>? groups = reader.Bool() ? ReadGroups(ref reader) : null;
+        var content = (LivenessContent)reader.Byte();
+        List<(GroupId Group, GroupStatus? Status)> said = content switch
+        {
+            LivenessContent.Same => Nothing,
+            LivenessContent.Whole or LivenessContent.Changes => ReadGroups(ref reader),
+            _ => throw BadFrameException.Malformed($"{(byte)content} is no content of a liveness frame"),
+        };
         reader.End();
         if (!_signs.TryGetValue(server, out PeerSign? sign))
             return;
 
         bool wasFresh;
-        PeerSign.State before;
+        List<GroupId> changed;
+        PeerSign.State now;
         lock (sign)
         {
-            before = sign.Now;
-            if (before.Start != start || (groups is null && before.Version != version))
+            PeerSign.State before = sign.Now;
+            // Of an earlier connection, perhaps: what leans on a version that is not the one here says nothing.
+            if (before.Start != start || !Follows(before.Version, version, content))
                 return;
 
             wasFresh = IsFresh(sign);
-            if (groups is not null)
-                sign.Now = before with { Version = version, Groups = groups };
+            changed = sign.Take(content, version, said);
             sign.FrameCame(context.Time.GetTimestamp(), stamp);
+            now = sign.Now;
         }
 
         Measure(server, sign, echo, heldTicks);
-        Tell(before.Groups, groups, wasFresh);
+        // After a silence everything is news.
+        if (!wasFresh)
+            changed.AddRange(now.Groups.Keys.Except(changed).ToList());
+        foreach (GroupId group in changed)
+            notify(group);
     }
 
     public bool IsFresh(PeerSign sign)
@@ -152,41 +170,47 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         return last != PeerSign.Never && context.Time.GetElapsedTime(last) <= context.Settings.LivenessTimeout;
     }
 
-    private bool IsFresh(Announcement own) =>
-        context.Time.GetElapsedTime(Volatile.Read(ref own.At)) <= 2 * context.Settings.Ping;
+    private static bool Follows(long before, long version, LivenessContent content) => content switch
+    {
+        LivenessContent.Same => version == before,
+        LivenessContent.Changes => version == before + 1,
+        _ => version >= before,
+    };
+
+    private void PingIsDue()
+    {
+        _isPingDue = true;
+        SpeakNow();
+    }
 
     private void Speak(Dictionary<ServerId, Peer> peers)
     {
-        // A group whose shard is silent is left out: dead on a live node, it is seen as dead. Rule 4.
-        var now = new List<(GroupId Group, GroupStatus Status)>(_said.Count);
-        foreach ((GroupId group, Announcement own) in _own)
-        {
-            if (own.Status is { } box && IsFresh(own))
-                now.Add((group, box.Status));
-        }
-
-        // From 1 on: a receiver that has heard nothing yet is at 0.
-        if (_version == 0 || !now.SequenceEqual(_said))
-        {
-            _said = now;
-            _version++;
-        }
-
+        bool isPing = _isPingDue;
+        _isPingDue = false; // set again meanwhile, it is followed by another turn
+        _own.Collect(looksAtAll: isPing);
         foreach ((ServerId server, Peer peer) in peers)
         {
             SendQueue queue = peer.Control.Queue;
             int generation = queue.Generation;
-            bool isFull = peer.SaidGeneration != generation || peer.SaidVersion != _version;
+            LivenessContent content = peer.SaidGeneration != generation ? LivenessContent.Whole : (_own.Version - peer.SaidVersion) switch
+            {
+                0 => LivenessContent.Same,
+                1 => LivenessContent.Changes,
+                _ => LivenessContent.Whole,
+            };
+            if (content == LivenessContent.Same && !isPing)
+                continue;
+
             long stamp = 0, heldTicks = 0;
             if (_signs.TryGetValue(server, out PeerSign? sign))
                 (stamp, heldTicks) = sign.TakeStamp(context.Time);
 
-            var frame = new LivenessFrame(_version, context.Time.GetTimestamp(), stamp, heldTicks, isFull ? _said : null);
+            var frame = new LivenessFrame(content, context.Time.GetTimestamp(), stamp, heldTicks, _own);
             if (queue.Add(frame, out _, generation) != Queued.Yes)
                 continue;
 
             peer.SaidGeneration = generation;
-            peer.SaidVersion = _version;
+            peer.SaidVersion = _own.Version;
             queue.Wake();
         }
     }
@@ -205,54 +229,15 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         context.Metrics.RoundTrip(server.Node.Value, roundTrip);
     }
 
-    private void Tell(Dictionary<GroupId, GroupStatus> before, Dictionary<GroupId, GroupStatus>? after, bool wasFresh)
+    private static readonly List<(GroupId Group, GroupStatus? Status)> Nothing = []; // never changed
+
+    private static List<(GroupId Group, GroupStatus? Status)> ReadGroups(ref PayloadReader reader)
     {
-        foreach ((GroupId group, GroupStatus status) in after ?? before)
-        {
-            if (!wasFresh || (after is not null && (!before.TryGetValue(group, out GroupStatus old) || old != status)))
-                notify(group);
-        }
-
-        if (after is null)
-            return;
-
-        foreach (GroupId group in before.Keys)
-        {
-            if (!after.ContainsKey(group))
-                notify(group);
-        }
-    }
-
-    private static Dictionary<GroupId, GroupStatus> ReadGroups(ref PayloadReader reader)
-    {
-        int count = reader.Int32();
-        if (count < 0 || count > reader.Left / LivenessFrame.MinGroupBytes)
-            throw BadFrameException.Malformed($"a liveness frame claims {count} groups in {reader.Left} bytes");
-
-        var groups = new Dictionary<GroupId, GroupStatus>(count);
+        int count = reader.Items(LivenessFrame.MinGroupBytes);
+        var groups = new List<(GroupId Group, GroupStatus? Status)>(count);
         for (int i = 0; i < count; i++)
-        {
-            var group = new GroupId(reader.Text());
-            groups[group] = new GroupStatus(reader.Term(), reader.Bool(), MessageCodec.ReadServer(ref reader));
-        }
-
+            groups.Add(LivenessFrame.ReadGroup(ref reader));
         return groups;
-    }
-
-    /// <summary>What our own shard said last. A box, so that it is read whole.</summary>
-    private sealed record StatusBox(GroupStatus Status);
-
-    private sealed class Announcement
-    {
-        private volatile StatusBox? _status;
-
-        public long At;
-
-        public StatusBox? Status
-        {
-            get => _status;
-            set => _status = value;
-        }
     }
 
     private sealed class View(LivenessExchange exchange, GroupId group) : IPeerLiveness

@@ -3,42 +3,82 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Host.Peers;
 
+/// <summary>What a liveness frame says of the sender's groups.</summary>
+internal enum LivenessContent : byte
+{
+    /// <summary>As in the frames before, up to this version.</summary>
+    Same = 0,
+
+    /// <summary>All groups.</summary>
+    Whole = 1,
+
+    /// <summary>What differs from the version before.</summary>
+    Changes = 2,
+}
+
 /// <summary>What we say of our groups.</summary>
-/// <param name="Version">Names what was said.</param>
+/// <param name="Content">How much of it.</param>
 /// <param name="Stamp">Our clock; comes back as an echo.</param>
 /// <param name="Echo">The stamp that came last; 0: none.</param>
 /// <param name="HeldTicks">How long that lay here.</param>
-/// <param name="Groups">Null: as in the last frame of this version.</param>
-internal readonly record struct LivenessFrame(
-    long Version, long Stamp, long Echo, long HeldTicks, List<(GroupId Group, GroupStatus Status)>? Groups) : IFrameSource
+/// <param name="Own">What is said; also names its version.</param>
+internal readonly record struct LivenessFrame(LivenessContent Content, long Stamp, long Echo, long HeldTicks, OwnStatuses Own) : IFrameSource
 {
     /// <summary>What one group takes at least.</summary>
-    public const int MinGroupBytes = 12;
+    public const int MinGroupBytes = 3;
 
     private const int MaxGroupBytes = 512;
 
-    public long SizeBound => 64 + (MaxGroupBytes * (long)(Groups?.Count ?? 0));
+    public long SizeBound => 64 + (MaxGroupBytes * (long)(Content switch
+    {
+        LivenessContent.Whole => Own.Said.Count,
+        LivenessContent.Changes => Own.Changes.Count,
+        _ => 0,
+    }));
+
+    /// <summary>Of the node: no group goes before it for long.</summary>
+    public object Lane => FrameAddress.Node;
 
     public void WriteTo(FrameWriter writer)
     {
         writer.Begin(FrameKind.Liveness);
-        writer.Int64(Version);
+        writer.Int64(Own.Version);
         writer.Int64(Stamp);
         writer.Int64(Echo);
         writer.Int64(HeldTicks);
-        writer.Bool(Groups is not null);
-        if (Groups is not null)
+        writer.Byte((byte)Content);
+        if (Content == LivenessContent.Whole)
         {
-            writer.Int32(Groups.Count);
-            foreach ((GroupId group, GroupStatus status) in Groups)
-            {
-                writer.Text(group.Value);
-                writer.Int64(status.Term.Value);
-                writer.Bool(status.IsLeader);
-                MessageCodec.WriteServer(writer, status.Follows);
-            }
+            writer.Int32(Own.Said.Count);
+            foreach ((GroupId group, GroupStatus status) in Own.Said)
+                WriteGroup(writer, group, status);
+        }
+        else if (Content == LivenessContent.Changes)
+        {
+            writer.Int32(Own.Changes.Count);
+            foreach ((GroupId group, GroupStatus? status) in Own.Changes)
+                WriteGroup(writer, group, status);
         }
 
         writer.End();
+    }
+
+    /// <summary>A group and what is said of it; without a status: nothing any more.</summary>
+    public static (GroupId Group, GroupStatus? Status) ReadGroup(ref PayloadReader reader)
+    {
+        var group = new GroupId(reader.Text());
+        return (group, reader.Bool() ? new GroupStatus(reader.Term(), reader.Bool(), MessageCodec.ReadServer(ref reader)) : null);
+    }
+
+    private static void WriteGroup(FrameWriter writer, GroupId group, GroupStatus? status)
+    {
+        writer.Text(group.Value);
+        writer.Bool(status is not null);
+        if (status is not { } said)
+            return;
+
+        writer.Int64(said.Term.Value);
+        writer.Bool(said.IsLeader);
+        MessageCodec.WriteServer(writer, said.Follows);
     }
 }

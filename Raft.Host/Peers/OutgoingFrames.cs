@@ -7,12 +7,16 @@ internal readonly record struct MessageFrame(Message Message, FrameAddress Addre
 {
     public long SizeBound => MessageCodec.SizeBound(Message) + Address.Group.Length;
 
+    public object Lane => Address.Group;
+
     public void WriteTo(FrameWriter writer) => MessageCodec.Write(writer, Address, Message);
 }
 
 internal readonly record struct CallFrame(ulong Id, LeaderCall Call, FrameAddress Address) : IFrameSource
 {
     public long SizeBound => CallCodec.SizeBound(Call) + Address.Group.Length;
+
+    public object Lane => Address.Group;
 
     public void WriteTo(FrameWriter writer) => CallCodec.WriteCall(writer, Address, Id, Call);
 }
@@ -21,12 +25,17 @@ internal readonly record struct CallReplyFrame(ulong Id, LeaderReply? Reply, Fra
 {
     public long SizeBound => 160 + Address.Group.Length + (Reply is CallRefusedReply refused ? 3L * refused.Detail.Length : 0);
 
+    public object Lane => Address.Group;
+
     public void WriteTo(FrameWriter writer) => CallCodec.WriteReply(writer, Address, Id, Reply);
 }
 
 internal readonly record struct NoSuchGroupFrame(ulong Id, FrameAddress Address) : IFrameSource
 {
     public long SizeBound => 64 + Address.Group.Length;
+
+    /// <summary>One for all: the names are of the caller's making.</summary>
+    public object Lane => FrameAddress.Node;
 
     public void WriteTo(FrameWriter writer) => MessageCodec.WriteNoSuchGroup(writer, Address, Id);
 }

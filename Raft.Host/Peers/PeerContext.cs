@@ -34,7 +34,7 @@ internal interface IPeerEvents
     void LinkUp(Peer peer, StreamKind stream);
 
     /// <summary>One of our streams to the peer ended.</summary>
-    void LinkDown(Peer peer, StreamKind stream, long leftUpTo, string reason);
+    void LinkDown(Peer peer, StreamKind stream, string reason);
 
     /// <summary>Nobody listens at the peer's address.</summary>
     void ConnectRefused(Peer peer, StreamKind stream);

@@ -146,14 +146,14 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
 
         _isConnected = false;
         _lastError = reason;
-        long leftUpTo = Queue.Close();
+        Queue.Close();
         context.Logger.Disconnected(peer.Server, stream, reason);
-        events.LinkDown(peer, stream, leftUpTo, reason);
+        events.LinkDown(peer, stream, reason);
         await ended.CancelAsync();
         await Task.WhenAll(reading, writing);
     }
 
-    /// <summary>Everything that waits leaves in one write; meanwhile the next batch gathers.</summary>
+    /// <summary>A batch in one write; meanwhile the next one gathers.</summary>
     private async Task<string> WriteAsync(Stream output, CancellationToken cancellation)
     {
         try

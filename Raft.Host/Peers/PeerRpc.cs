@@ -99,12 +99,12 @@ internal sealed class PeerRpc(GroupId group, PeerContext context, PeerDirectory 
             // The reply comes on the peer's own stream: without one it would never come. After Begin, so that the
             // stream's end finds the call.
             if (!inbound.IsOpen(to, StreamKind.Bulk)
-                || peer.Bulk.Queue.Add(new CallFrame(id, call, route.Address!), out long position) != Queued.Yes)
+                || peer.Bulk.Queue.Add(new CallFrame(id, call, route.Address!), out SendSegment? segment) != Queued.Yes)
             {
                 throw new DestinationNotAliveException(to);
             }
 
-            Volatile.Write(ref pending.Position, position);
+            pending.Segment = segment;
             peer.Bulk.Queue.Wake();
             return await pending.Reply.WaitAsync(cancellation);
         }

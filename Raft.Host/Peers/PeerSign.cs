@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
@@ -8,7 +9,7 @@ internal sealed class PeerSign(ServerId server)
 {
     public const long Never = long.MinValue;
 
-    private volatile State _now = new(0, 0, [], IsGone: false);
+    private volatile State _now = new(0, 0, NoGroups(), IsGone: false);
     private long _lastFrame = Never;
     private long _stamp;
     private long _roundTripTicks = -1;
@@ -43,6 +44,43 @@ internal sealed class PeerSign(ServerId server)
         Volatile.Write(ref _lastFrame, now);
     }
 
+    public static ConcurrentDictionary<GroupId, GroupStatus> NoGroups() => new(concurrencyLevel: 1, capacity: 16);
+
+    /// <summary>What a frame says comes into force. Returns the groups of which it says something new.</summary>
+    public List<GroupId> Take(LivenessContent content, long version, List<(GroupId Group, GroupStatus? Status)> said)
+    {
+        var changed = new List<GroupId>(said.Count);
+        if (content == LivenessContent.Same)
+            return changed;
+
+        ConcurrentDictionary<GroupId, GroupStatus> groups = _now.Groups;
+        foreach ((GroupId group, GroupStatus? status) in said)
+        {
+            bool isKnown = groups.TryGetValue(group, out GroupStatus before);
+            if (status is { } now ? isKnown && before == now : !isKnown)
+                continue;
+
+            if (status is { } news)
+                groups[group] = news;
+            else
+                groups.TryRemove(group, out _);
+            changed.Add(group);
+        }
+
+        if (content == LivenessContent.Whole)
+        {
+            var named = said.Select(one => one.Group).ToHashSet();
+            foreach (GroupId group in groups.Keys.Where(group => !named.Contains(group)))
+            {
+                groups.TryRemove(group, out _);
+                changed.Add(group);
+            }
+        }
+
+        _now = _now with { Version = version };
+        return changed;
+    }
+
     /// <summary>The stamp to send back, once, and for how long it lay here; 0: none.</summary>
     public (long Stamp, long HeldTicks) TakeStamp(TimeProvider time)
     {
@@ -54,10 +92,10 @@ internal sealed class PeerSign(ServerId server)
         }
     }
 
-    /// <summary>Replaced whole.</summary>
+    /// <summary>Replaced whole, but for what it says of the groups: each of them changes on its own.</summary>
     /// <param name="Start">The start that the frames are of; 0: none came yet.</param>
-    /// <param name="Version">Of the last full frame.</param>
-    /// <param name="Groups">What it said; never changed.</param>
+    /// <param name="Version">Names what the frames have said so far.</param>
+    /// <param name="Groups">What they said.</param>
     /// <param name="IsGone">The process is known to be gone.</param>
-    public sealed record State(long Start, long Version, Dictionary<GroupId, GroupStatus> Groups, bool IsGone);
+    public sealed record State(long Start, long Version, ConcurrentDictionary<GroupId, GroupStatus> Groups, bool IsGone);
 }

@@ -4,4 +4,11 @@ namespace Raft.Host.Peers;
 
 /// <summary>One peer as status and metrics show it.</summary>
 public sealed record PeerStatus(
-    NodeId Node, StorageId Storage, string Url, bool IsConnected, bool IsAlive, TimeSpan? RoundTrip, long QueuedBytes, long? StartCount, string? LastError);
+    NodeId Node, StorageId Storage, string Url, bool IsConnected, bool IsAlive, TimeSpan? RoundTrip, long QueuedBytes, long? StartCount, string? LastError)
+{
+    /// <summary>Groups that it leads, as its frames say.</summary>
+    public int LeadsCount { get; init; }
+
+    /// <summary>Groups in which it follows a leader.</summary>
+    public int FollowsCount { get; init; }
+}

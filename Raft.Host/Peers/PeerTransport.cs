@@ -77,6 +77,16 @@ public sealed class PeerTransport : IAsyncDisposable
     public IReadOnlyList<PeerStatus> Peers =>
         [.. _directory.Peers.Values.Select(StatusOf).OrderBy(peer => peer.Node.Value, StringComparer.Ordinal)];
 
+    /// <summary>The groups that the server leads as its last frames say; of this one, what its own shards say. None: it is
+    /// not alive.</summary>
+    public IReadOnlyList<GroupId> LedBy(ServerId server) => [.. _liveness.StatusesOf(server).Where(group => group.Value.IsLeader).Select(group => group.Key)];
+
+    /// <summary>How many groups it leads: see <see cref="LedBy"/>.</summary>
+    public int LeadsCount(ServerId server) => _liveness.StatusesOf(server).Count(group => group.Value.IsLeader);
+
+    /// <summary>How many groups it follows a leader in.</summary>
+    public int FollowsCount(ServerId server) => _liveness.StatusesOf(server).Count(group => group.Value.Follows is not null);
+
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) == 1)
@@ -130,15 +140,20 @@ public sealed class PeerTransport : IAsyncDisposable
             peer.Server.Node, peer.Server.Storage, peer.Url, peer.IsConnected, isAlive, sign?.RoundTrip,
             QueuedBytes: peer.Control.Queue.Bytes + peer.Bulk.Queue.Bytes,
             StartCount: _context.Seen.Find(peer.Server.Storage)?.StartCount,
-            LastError: peer.Control.LastError ?? peer.Bulk.LastError);
+            LastError: peer.Control.LastError ?? peer.Bulk.LastError)
+        {
+            LeadsCount = LeadsCount(peer.Server),
+            FollowsCount = FollowsCount(peer.Server),
+        };
     }
 
     private IEnumerable<Measurement<long>> MeasureQueues()
     {
-        foreach (Peer peer in _directory.Peers.Values)
+        // By node: while a node is replaced, two disks go by its name, and a series may be there only once.
+        foreach (IGrouping<NodeId, Peer> peers in _directory.Peers.Values.GroupBy(peer => peer.Server.Node))
         {
-            yield return new Measurement<long>(peer.Control.Queue.Bytes, PeerMetrics.Tags(peer.Server.Node.Value, StreamKind.Control));
-            yield return new Measurement<long>(peer.Bulk.Queue.Bytes, PeerMetrics.Tags(peer.Server.Node.Value, StreamKind.Bulk));
+            yield return new Measurement<long>(peers.Sum(peer => peer.Control.Queue.Bytes), PeerMetrics.Tags(peers.Key.Value, StreamKind.Control));
+            yield return new Measurement<long>(peers.Sum(peer => peer.Bulk.Queue.Bytes), PeerMetrics.Tags(peers.Key.Value, StreamKind.Bulk));
         }
     }
 
@@ -154,10 +169,10 @@ public sealed class PeerTransport : IAsyncDisposable
                 transport._liveness.SpeakNow();
         }
 
-        public void LinkDown(Peer peer, StreamKind stream, long leftUpTo, string reason)
+        public void LinkDown(Peer peer, StreamKind stream, string reason)
         {
             if (stream == StreamKind.Bulk)
-                peer.Calls.FailAll(leftUpTo, reason);
+                peer.Calls.FailAll(isQueueLost: true, reason);
             transport.NotifyUnreachable(peer.Server);
         }
 
@@ -206,14 +221,14 @@ public sealed class PeerTransport : IAsyncDisposable
             if (stream.Stream == StreamKind.Snapshot)
                 return; // its answers go the other way
             if (stream.Stream == StreamKind.Bulk)
-                transport._directory.Find(stream.Caller.Server)?.Calls.FailAll(long.MaxValue, reason);
+                transport._directory.Find(stream.Caller.Server)?.Calls.FailAll(isQueueLost: false, reason);
             transport.NotifyUnreachable(stream.Caller.Server);
         }
 
         public void Answerable(ServerId server, string url)
         {
-            if (transport._directory.Find(server) is null)
-                transport._directory.Learn(server, url);
+            if ((transport._directory.Find(server) ?? transport._directory.Learn(server, url)) is { } peer)
+                peer.HeardAt = transport._context.Time.GetTimestamp();
         }
     }
 }

@@ -10,8 +10,14 @@ internal sealed class PendingCall
 {
     private readonly TaskCompletionSource<LeaderReply> _reply = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Where the call ends in its queue; 0 until it is known, and then it counts as written: in doubt it is a maybe.</summary>
-    public long Position;
+    private volatile SendSegment? _segment;
+
+    /// <summary>What it leaves with. Null until it is known, and then it counts as written: in doubt it is a maybe.</summary>
+    public SendSegment? Segment
+    {
+        get => _segment;
+        set => _segment = value;
+    }
 
     public Task<LeaderReply> Reply => _reply.Task;
 
@@ -59,17 +65,18 @@ internal sealed class PendingCalls(ServerId server)
             call.Fail(new DestinationNotAliveException(server, $"{server.Node} does not run group '{group}'; nothing was done."));
     }
 
-    /// <summary>A connection ended. What never left is safe to ask again.</summary>
-    /// <param name="leftUpTo">Bytes up to here may have left.</param>
+    /// <summary>A connection ended.</summary>
+    /// <param name="isQueueLost">It was the calls' own: what still waited never leaves, and is safe to ask again. Else it
+    /// was the replies', and the calls that wait still leave.</param>
     /// <param name="why">For the exception.</param>
-    public void FailAll(long leftUpTo, string why)
+    public void FailAll(bool isQueueLost, string why)
     {
         foreach ((ulong id, _) in _calls)
         {
             if (!_calls.TryRemove(id, out PendingCall? call))
                 continue;
 
-            if (Volatile.Read(ref call.Position) > leftUpTo)
+            if (isQueueLost && call.Segment is { IsTaken: false })
                 call.Fail(new DestinationNotAliveException(server));
             else
                 call.Fail(new TransportException($"The connection to {server.Node} ended before the reply came: {why}"));

@@ -8,6 +8,9 @@ internal interface IFrameSource
     /// <summary>Not less than what <see cref="WriteTo"/> writes.</summary>
     long SizeBound { get; }
 
+    /// <summary>Whose turn it takes, by reference: one object for each group.</summary>
+    object Lane { get; }
+
     void WriteTo(FrameWriter writer);
 }
 
@@ -23,18 +26,30 @@ internal enum Queued : byte
 }
 
 /// <summary>What waits for one stream, bounded in bytes. Frames are encoded where they are queued; the stream's only
-/// writer takes all of them at once.</summary>
-/// <remarks>Any thread may add; nothing blocks but for the copying of others. Hot path.</remarks>
+/// writer takes a batch at a time.</summary>
+/// <remarks>
+/// All groups share the stream, and none can starve another: they take turns of at most <see cref="SegmentBytes"/>, in
+/// order within each group; and the last quarter of the room is for groups that hold little of it, so that a flood fills
+/// three quarters and the heartbeat of the next group still gets in. Any thread may add; nothing blocks but for the
+/// copying of others. Hot path.
+/// </remarks>
 internal sealed class SendQueue(long maxBytes, int maxFrameBytes, int headBytes) : IValueTaskSource<bool>, IDisposable
 {
+    /// <summary>About what leaves in one write, and what a group may send in one turn; a frame is never cut.</summary>
+    public const int SegmentBytes = 256 << 10;
+
+    private const int SparesMax = 4;
+
     private readonly Lock _gate = new();
+    private readonly Dictionary<object, SendLane> _lanes = new(ReferenceEqualityComparer.Instance);
+    private readonly Queue<SendLane> _turns = new(); // lanes with something to send
+    private readonly Stack<FrameWriter> _spares = new();
+    private readonly long _commonBytes = maxBytes / 4 * 3;
+    private readonly long _littleBytes = maxBytes / 16;
     private ManualResetValueTaskSourceCore<bool> _ready = new() { RunContinuationsAsynchronously = true };
-    private FrameWriter _filling = new(headBytes);
-    private FrameWriter? _spare = new(headBytes);
     private bool _isOpen;
     private bool _isWriterWaiting;
-    private long _queuedTotal;
-    private long _takenTotal;
+    private long _waiting;
     private long _inFlight;
     private int _generation;
 
@@ -47,30 +62,35 @@ internal sealed class SendQueue(long maxBytes, int maxFrameBytes, int headBytes)
         get
         {
             lock (_gate)
-                return _filling.Length + _inFlight;
+                return _waiting + _inFlight;
         }
     }
 
     /// <summary>Queues a frame; <see cref="Wake"/> must follow.</summary>
     /// <param name="frame">What to write.</param>
-    /// <param name="position">Where its end is among all bytes ever queued.</param>
+    /// <param name="segment">What it leaves with.</param>
     /// <param name="generation">Only on this connection; null: on any.</param>
-    public Queued Add<T>(in T frame, out long position, int? generation = null)
+    public Queued Add<T>(in T frame, out SendSegment? segment, int? generation = null)
         where T : struct, IFrameSource
     {
         long bound = frame.SizeBound;
         lock (_gate)
         {
-            position = 0;
+            segment = null;
             if (!_isOpen || (generation is { } wanted && wanted != _generation))
                 return Queued.Closed;
-            if (bound > maxFrameBytes || _filling.Length + _inFlight + bound > maxBytes)
+            if (!_lanes.TryGetValue(frame.Lane, out SendLane? lane))
+                _lanes.Add(frame.Lane, lane = new SendLane());
+            if (bound > maxFrameBytes || !HasRoom(lane, bound))
                 return Queued.Full;
 
-            int before = _filling.Length;
-            Write(frame);
-            _queuedTotal += _filling.Length - before;
-            position = _queuedTotal;
+            segment = lane.Last is { } last && last.Writer.Length < SegmentBytes ? last : new SendSegment(RentWriter());
+            int before = segment.Writer.Length;
+            Write(frame, segment);
+            lane.Added(segment, segment.Writer.Length - before);
+            _waiting += segment.Writer.Length - before;
+            if (!lane.HasTurn)
+                GiveTurn(lane);
             return Queued.Yes;
         }
     }
@@ -80,7 +100,7 @@ internal sealed class SendQueue(long maxBytes, int maxFrameBytes, int headBytes)
     {
         lock (_gate)
         {
-            if (!_isWriterWaiting || _filling.IsEmpty)
+            if (!_isWriterWaiting || _turns.Count == 0)
                 return;
 
             _isWriterWaiting = false;
@@ -96,7 +116,7 @@ internal sealed class SendQueue(long maxBytes, int maxFrameBytes, int headBytes)
         {
             if (!_isOpen)
                 return new ValueTask<bool>(false);
-            if (!_filling.IsEmpty)
+            if (_turns.Count > 0)
                 return new ValueTask<bool>(true);
 
             _ready.Reset();
@@ -105,37 +125,31 @@ internal sealed class SendQueue(long maxBytes, int maxFrameBytes, int headBytes)
         }
     }
 
-    /// <summary>Everything that waits, in one contiguous buffer; give it back with <see cref="Done"/>. Null when nothing does.</summary>
+    /// <summary>What is next, in one contiguous buffer; give it back with <see cref="Done"/>. Null when nothing waits.</summary>
     public FrameWriter? Take()
     {
         lock (_gate)
         {
-            if (!_isOpen || _filling.IsEmpty)
+            if (!_isOpen || _turns.Count == 0)
                 return null;
 
-            FrameWriter batch = _filling;
-            _filling = _spare ?? new FrameWriter(headBytes);
-            _spare = null;
+            FrameWriter batch = TakeNext();
+            // Much, or nobody else's: as it is. Little of many: together in one write.
+            if (headBytes > 0 || (_turns.Count > 0 && batch.Length < SegmentBytes / 2))
+                batch = Gather(batch);
+
             _inFlight = batch.Length;
-            _takenTotal = _queuedTotal;
             return batch;
         }
     }
 
     public void Done(FrameWriter batch)
     {
-        batch.Reset();
         lock (_gate)
         {
             _inFlight = 0;
-            if (_spare is null)
-            {
-                _spare = batch;
-                return;
-            }
+            GiveBack(batch);
         }
-
-        batch.Dispose();
     }
 
     /// <summary>A connection is up.</summary>
@@ -148,25 +162,27 @@ internal sealed class SendQueue(long maxBytes, int maxFrameBytes, int headBytes)
         }
     }
 
-    /// <summary>The connection is gone, and what waited with it. Returns the position up to which bytes may have left.</summary>
-    public long Close()
+    /// <summary>The connection is gone, and what waited with it: it never leaves.</summary>
+    public void Close()
     {
         bool wake;
-        long taken;
         lock (_gate)
         {
             _isOpen = false;
-            taken = _takenTotal;
-            _takenTotal = _queuedTotal;
-            _filling.Reset();
+            while (_turns.TryDequeue(out SendLane? lane))
+            {
+                while (lane.TryTake() is { } segment)
+                    GiveBack(segment.Writer);
+                lane.HasTurn = false;
+            }
+
+            _waiting = 0;
             wake = _isWriterWaiting;
             _isWriterWaiting = false;
         }
 
         if (wake)
             _ready.SetResult(false);
-
-        return taken;
     }
 
     /// <summary>After <see cref="Close"/> and the end of the writer.</summary>
@@ -174,21 +190,74 @@ internal sealed class SendQueue(long maxBytes, int maxFrameBytes, int headBytes)
     {
         lock (_gate)
         {
-            _spare?.Dispose();
-            _spare = null;
+            while (_spares.TryPop(out FrameWriter? spare))
+                spare.Dispose();
         }
     }
 
-    private void Write<T>(in T frame)
+    private bool HasRoom(SendLane lane, long bytes)
+    {
+        long total = _waiting + _inFlight + bytes;
+        return total <= _commonBytes || (total <= maxBytes && lane.Bytes + bytes <= _littleBytes);
+    }
+
+    private void GiveTurn(SendLane lane)
+    {
+        lane.HasTurn = true;
+        _turns.Enqueue(lane);
+    }
+
+    private FrameWriter TakeNext()
+    {
+        SendLane lane = _turns.Dequeue();
+        SendSegment segment = lane.TryTake()!; // not null: it had a turn
+        segment.IsTaken = true;
+        _waiting -= segment.Writer.Length;
+        lane.HasTurn = false;
+        if (lane.Last is not null)
+            GiveTurn(lane);
+        return segment.Writer;
+    }
+
+    private FrameWriter Gather(FrameWriter first)
+    {
+        var batch = new FrameWriter(headBytes);
+        batch.Append(first);
+        GiveBack(first);
+        while (_turns.TryPeek(out SendLane? next) && batch.Length + next.FirstBytes <= SegmentBytes)
+        {
+            FrameWriter more = TakeNext();
+            batch.Append(more);
+            GiveBack(more);
+        }
+
+        return batch;
+    }
+
+    private FrameWriter RentWriter() => _spares.TryPop(out FrameWriter? spare) ? spare : new FrameWriter();
+
+    private void GiveBack(FrameWriter writer)
+    {
+        if (writer.HeadBytes > 0 || _spares.Count >= SparesMax)
+        {
+            writer.Dispose();
+            return;
+        }
+
+        writer.Reset();
+        _spares.Push(writer);
+    }
+
+    private static void Write<T>(in T frame, SendSegment segment)
         where T : struct, IFrameSource
     {
         try
         {
-            frame.WriteTo(_filling);
+            frame.WriteTo(segment.Writer);
         }
         catch
         {
-            _filling.Undo(); // half a frame would spoil all that follow
+            segment.Writer.Undo(); // half a frame would spoil all that follow
             throw;
         }
     }
