@@ -91,6 +91,13 @@ public class QuorumTests
         tracker.Configure(new Configuration([MemberOf(1), MemberOf(2, MemberKind.Learner)], []), new LogIndex(10));
         Assert.Equal(9, tracker.IndexOnQuorum().Value);
         Assert.Equal((5L, false), (tracker.Find(IdOf(2))!.MatchIndex.Value, tracker.Find(IdOf(2))!.CanVote));
+
+        // Gone, but still told so: it counts in nothing.
+        Assert.Equal([IdOf(3)], tracker.Departing.Select(departing => departing.Id));
+        Assert.False(tracker.Find(IdOf(3))!.CanVote);
+        tracker.Find(IdOf(3))!.Acknowledge(new LogIndex(20));
+        Assert.Equal(9, tracker.IndexOnQuorum().Value);
+        tracker.Forget(tracker.Departing[0]);
         Assert.Null(tracker.Find(IdOf(3)));
     }
 

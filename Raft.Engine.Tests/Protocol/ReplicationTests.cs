@@ -365,11 +365,9 @@ public class ReplicationTests
         Assert.Null(cluster.LeaderOrNull);
 
         cluster.Heal();
-        ProtocolNode leader = cluster.Elect();
         cluster.TickUntil(() => cluster.LeaderOrNull is { } now && now.Protocol.Configuration.CanVote(now.Id) && !now.Protocol.Configuration.IsJoint);
         cluster.Tick(30);
         Assert.Equal(2, cluster.Leader.Disk.Log.Count(entry => entry.Kind == EntryKind.Configuration));
         Assert.Contains(cluster.Leader.Id, new[] { IdOf(1), IdOf(4), IdOf(5) });
-        Assert.NotNull(leader);
     }
 }

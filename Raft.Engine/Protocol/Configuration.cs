@@ -42,12 +42,23 @@ public sealed record Configuration(IReadOnlyList<Member> Current, IReadOnlyList<
     public IEnumerable<Member> All =>
         Current.Concat(Previous.Where(old => !Current.Any(member => member.Id == old.Id)));
 
-    public bool Contains(ServerId server) => All.Any(member => member.Id == server);
+    public bool Contains(ServerId server) => Find(Current, server) is not null || Find(Previous, server) is not null;
 
     /// <summary>Whether the server is a voter of either set.</summary>
     public bool CanVote(ServerId server) =>
-        Current.Any(member => member.Id == server && member.Kind == MemberKind.Voter)
-        || Previous.Any(member => member.Id == server && member.Kind == MemberKind.Voter);
+        Find(Current, server) is { Kind: MemberKind.Voter } || Find(Previous, server) is { Kind: MemberKind.Voter };
+
+    // Asked at every tick and message: without LINQ, which would allocate.
+    private static Member? Find(IReadOnlyList<Member> members, ServerId server)
+    {
+        for (int i = 0; i < members.Count; i++)
+        {
+            if (members[i].Id == server)
+                return members[i];
+        }
+
+        return null;
+    }
 
     // 1: both sets. 2: and a target. Without one the bytes are of version 1, so that a first configuration keeps its hash.
     private const byte FormatVersion = 1;

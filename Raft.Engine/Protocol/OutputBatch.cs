@@ -15,6 +15,7 @@ namespace Raft.Engine.Protocol;
 /// batches and before those of this one: it is in force and durable. Also the first thing after a start.</param>
 /// <param name="SnapshotsToSend">Peers that need a snapshot: one transfer each, which ends in OnSnapshotSent.</param>
 /// <param name="AbortTransfers">All transfers under way end before this batch's messages leave: term, vote or leadership changed. Rule 6.</param>
+/// <param name="LostData">Members found, after a restart of theirs, to lack what they had acknowledged: their disks lost data. Rule 13.</param>
 /// <param name="ConfigurationInForce">Set when it changed, also back by truncation: it counts from append. PhD 4.1</param>
 /// <param name="RoleChange">Set when role, term or known leader changed.</param>
 public sealed record OutputBatch(
@@ -30,6 +31,7 @@ public sealed record OutputBatch(
     SnapshotDescriptor? SnapshotToLoad,
     IReadOnlyList<SnapshotToSend> SnapshotsToSend,
     bool AbortTransfers,
+    IReadOnlyList<ServerId> LostData,
     Configuration? ConfigurationInForce,
     RoleChange? RoleChange);
 

@@ -67,6 +67,32 @@ internal sealed class Progress(ServerId id)
     /// <summary>The last read round that it confirmed.</summary>
     public ReadId ReadConfirmed { get; set; }
 
+    /// <summary>SNAPSHOT: a transfer is under way; or the last one failed, and the next one is tried after a tick.</summary>
+    public bool IsSnapshotUnderWay { get; set; }
+    public bool IsSnapshotBlocked { get; set; }
+
+    /// <summary>It becomes a voter when it has caught up.</summary>
+    public bool IsJoining { get; set; }
+
+    /// <summary>Joining: a round ends when it has what the log held when the round began. Rule 8, PhD 4.2.1</summary>
+    public LogIndex RoundEnd { get; set; }
+    public int RoundTicks { get; set; }
+
+    /// <summary>Joining: so many rounds in a row were short and ended close behind the commit index.</summary>
+    public int CaughtUpRounds { get; set; }
+
+    /// <summary>The start count of its last acknowledgement. Rule 13.</summary>
+    public long AcknowledgedStart { get; set; }
+
+    /// <summary>After a restart it lacked what it had acknowledged: its disk has lost data. Rule 13.</summary>
+    public bool HasLostData { get; set; }
+
+    /// <summary>No member any more: for so many ticks it is still told so. Rule 8.</summary>
+    public int DepartingTicks { get; set; }
+
+    /// <summary>When it knows this index committed, it knows of its removal.</summary>
+    public LogIndex DepartedAt { get; set; }
+
     public void StartProbing(LogIndex next)
     {
         Invariant.Holds(next > MatchIndex);
@@ -89,6 +115,9 @@ internal sealed class Progress(ServerId id)
     public void WaitForSnapshot()
     {
         State = ProgressState.Snapshot;
+        NextIndex = MatchIndex.Next;
+        IsSnapshotUnderWay = false;
+        IsSnapshotBlocked = false;
         IsReading = false;
         IsAnswerDue = false;
         _inFlight.Clear();

@@ -3,7 +3,10 @@ namespace Raft.Engine.Protocol;
 /// <summary>All members as the leader sees them, and what quorums of them say.</summary>
 internal sealed class ProgressTracker
 {
+    private const int DepartingMax = 16;
+
     private readonly Dictionary<ServerId, Progress> _byId = [];
+    private readonly Dictionary<ServerId, Progress> _departing = [];
     private Progress[] _currentVoters = [];
     private Progress[] _previousVoters = [];
     private bool _isJoint;
@@ -21,10 +24,15 @@ internal sealed class ProgressTracker
     /// <summary>Every other member.</summary>
     public Progress[] Peers { get; private set; } = [];
 
+    public bool HasJoining { get; private set; }
+
+    /// <summary>Those that are no members any more and are still told so; they count in nothing. Rule 8</summary>
+    public Progress[] Departing { get; private set; } = [];
+
     /// <summary>Follows the configuration in force; what is known of members that stay is kept.</summary>
     public void Configure(Configuration configuration, LogIndex next)
     {
-        var known = new Dictionary<ServerId, Progress>(_byId);
+        var known = new Dictionary<ServerId, Progress>(_departing.Concat(_byId));
         _byId.Clear();
         var peers = new List<Progress>();
         foreach (Member member in configuration.All)
@@ -37,19 +45,51 @@ internal sealed class ProgressTracker
             }
 
             progress.CanVote = configuration.CanVote(member.Id);
+            progress.IsJoining = member.Kind == MemberKind.Joining;
+            progress.DepartingTicks = 0;        // it may have come back
             if (_byId.TryAdd(member.Id, progress) && progress != Self)
                 peers.Add(progress);
         }
 
+        _departing.Clear();
+        foreach ((ServerId id, Progress progress) in known)
+        {
+            if (_byId.ContainsKey(id))
+                continue;
+            progress.CanVote = false;
+            progress.IsJoining = false;
+            if (progress != Self)
+                _departing.Add(id, progress);
+        }
+
+        Departing = [.. _departing.Values];
+        HasJoining = peers.Exists(peer => peer.IsJoining);
         Peers = [.. peers];
         _isJoint = configuration.IsJoint;
         _currentVoters = VotersOf(configuration.Current);
         _previousVoters = VotersOf(configuration.Previous);
     }
 
-    /// <summary>Null for whoever is no other member.</summary>
+    /// <summary>A server that is no member and behaves as if it were is told of the configuration.</summary>
+    public void Tell(ServerId stranger, LogIndex next, int ticks)
+    {
+        if (_byId.ContainsKey(stranger) || _departing.ContainsKey(stranger) || _departing.Count >= DepartingMax)
+            return;
+        var progress = new Progress(stranger) { DepartingTicks = ticks };
+        progress.StartProbing(next);
+        _departing.Add(stranger, progress);
+        Departing = [.. _departing.Values];
+    }
+
+    public void Forget(Progress departing)
+    {
+        _departing.Remove(departing.Id);
+        Departing = [.. _departing.Values];
+    }
+
+    /// <summary>Null for whoever is no other member, nor was one a moment ago.</summary>
     public Progress? Find(ServerId server) =>
-        _byId.TryGetValue(server, out Progress? progress) && progress != Self ? progress : null;
+        _byId.TryGetValue(server, out Progress? progress) && progress != Self ? progress : _departing.GetValueOrDefault(server);
 
     /// <summary>The highest index that a quorum holds durably; while joint the lower of two. PhD 4.3</summary>
     public LogIndex IndexOnQuorum()

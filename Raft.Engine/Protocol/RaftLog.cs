@@ -2,7 +2,7 @@ namespace Raft.Engine.Protocol;
 
 /// <summary>
 /// The log as the protocol sees it: the term of every index run by run, and in memory the entries that are not durable
-/// or not applied yet, plus a bounded number of recent bytes for lagging peers. Rule 7, PhD 5.3.
+/// or not committed yet, plus a bounded number of recent bytes for lagging peers and a lagging state machine. Rule 7, PhD 5.3.
 /// </summary>
 /// <remarks>Hot path: append and eviction are amortised O(1); the term of a recent index is O(1).</remarks>
 internal sealed class RaftLog
@@ -11,12 +11,12 @@ internal sealed class RaftLog
 
     private readonly long _maxCacheBytes;
     private readonly List<TermRun> _runs = [];   // ascending; each run ends where the next begins
-    private readonly Term? _baseTerm;            // of the index before the first; null when nobody knows it any more
+    private Term? _baseTerm;                     // of the index before the first; null when nobody knows it any more
 
     private Entry?[] _ring = new Entry?[RingSizeMin];
     private int _head;
     private int _count;
-    private LogIndex _releasedIndex;             // durable and applied: memory may let go of these
+    private LogIndex _releasedIndex;             // committed and durable: memory may let go of these
     private long _releasedBytes;                 // of those that are still in memory
 
     public RaftLog(PersistedState state, long maxCacheBytes)
@@ -55,7 +55,7 @@ internal sealed class RaftLog
         Evict();
     }
 
-    public LogIndex FirstIndex { get; }
+    public LogIndex FirstIndex { get; private set; }
     public LogIndex LastIndex { get; private set; }
     public Term LastTerm => _runs.Count > 0 ? _runs[^1].Term : _baseTerm ?? Term.Zero;
 
@@ -140,6 +140,50 @@ internal sealed class RaftLog
             LastTimeMs = this[LastIndex].TimeMs;
     }
 
+    /// <summary>A snapshot covers all up to this index, and they go.</summary>
+    public void CompactThrough(LogIndex index)
+    {
+        if (index < FirstIndex)
+            return;
+        Invariant.Holds(index <= _releasedIndex);
+        Invariant.Holds(index <= LastIndex);
+
+        Term baseTerm = _runs[RunOf(index)].Term;
+        int gone = index == LastIndex ? _runs.Count : RunOf(index.Next);
+        _runs.RemoveRange(0, gone);
+        while (_count > 0 && FirstInMemory <= index)
+            PopFront();
+        FirstInMemory = LogIndex.Max(FirstInMemory, index.Next);
+        FirstIndex = index.Next;
+        _baseTerm = baseTerm;
+    }
+
+    /// <summary>A snapshot takes the place of the whole log, which goes on behind it.</summary>
+    public void ResetTo(LogIndex index, Term term)
+    {
+        _runs.Clear();
+        _ring = new Entry?[RingSizeMin];
+        _head = 0;
+        _count = 0;
+        _releasedBytes = 0;
+        _releasedIndex = index;
+        _baseTerm = term;
+        FirstIndex = index.Next;
+        FirstInMemory = index.Next;
+        LastIndex = index;
+    }
+
+    /// <summary>How many bytes the entries of a range have in memory; null when some are not there. Stops counting above the limit.</summary>
+    public long? BytesOf(LogIndex from, LogIndex last, long limit)
+    {
+        if (from < FirstInMemory)
+            return null;
+        long bytes = 0;
+        for (LogIndex index = from; index <= last && bytes <= limit; index = index.Next)
+            bytes += this[index].CostBytes;
+        return bytes;
+    }
+
     /// <summary>The entries from <paramref name="from"/> on, up to <paramref name="last"/> and at most
     /// <paramref name="maxBytes"/>, but at least one.</summary>
     public Entry[] Copy(LogIndex from, LogIndex last, long maxBytes, out long bytes)
@@ -161,7 +205,8 @@ internal sealed class RaftLog
         return entries;
     }
 
-    /// <summary>All up to this index is durable and applied: it stays in memory only as far as the cache allows.</summary>
+    /// <summary>All up to this index is committed and durable: it stays in memory only as far as the cache allows, and can be read
+    /// from the disk.</summary>
     public void Release(LogIndex index)
     {
         for (LogIndex i = _releasedIndex.Next; i <= index; i = i.Next)
@@ -177,13 +222,7 @@ internal sealed class RaftLog
     private void Evict()
     {
         while (_releasedBytes > _maxCacheBytes && _count > 0 && FirstInMemory <= _releasedIndex)
-        {
-            _releasedBytes -= this[FirstInMemory].CostBytes;
-            _ring[_head] = null;
-            _head = (_head + 1) & (_ring.Length - 1);
-            _count--;
-            FirstInMemory = FirstInMemory.Next;
-        }
+            PopFront();
 
         // A burst must not keep its ring for ever; a quarter leaves room, so that this stays amortised.
         if (_ring.Length > 1024 && _count < _ring.Length / 4)
@@ -206,6 +245,16 @@ internal sealed class RaftLog
         }
 
         return low;
+    }
+
+    private void PopFront()
+    {
+        if (FirstInMemory <= _releasedIndex)
+            _releasedBytes -= this[FirstInMemory].CostBytes;
+        _ring[_head] = null;
+        _head = (_head + 1) & (_ring.Length - 1);
+        _count--;
+        FirstInMemory = FirstInMemory.Next;
     }
 
     private void PushBack(Entry entry)

@@ -64,17 +64,17 @@ public sealed partial class RaftProtocol
     }
 
     /// <summary>A message that only the leader of our term can send. It alone makes a leader known. Rule 4</summary>
-    private bool MakeLeaderKnown(Message message)
+    private bool MakeLeaderKnown(ServerId leader, long start)
     {
         if (_role != Role.Follower)
             BecomeFollower(_term);
-        if (_leader is { } known && known != message.From)
+        if (_leader is { } known && known != leader)
             return false; // there is one leader in a term, and it is known
 
-        if (_leader is null || _leaderStart != message.SenderStart)
+        if (_leader is null || _leaderStart != start)
             _hasLeaderSign = false;
-        _leader = message.From;
-        _leaderStart = message.SenderStart;
+        _leader = leader;
+        _leaderStart = start;
         _ticksSinceAppend = 0;
         _electionElapsed = 0;
         return true;
@@ -105,7 +105,7 @@ public sealed partial class RaftProtocol
         _role = Role.Candidate;
         _leader = null;
         _term = _term.Next;
-        _matchedIndex = LogIndex.Zero;
+        _matchedIndex = _commitIndex;
         _vote = null;
         Vote(_self);
         _tally = new VoteTally(); // the own vote is counted when it is durable. Rule 3
@@ -142,6 +142,8 @@ public sealed partial class RaftProtocol
         {
             // A live leader is protected: neither the term moves nor an answer goes out. Rule 4
             ReviewLeader();
+            if (_role == Role.Leader && !Configuration.Contains(request.From))
+                TellOfRemoval(request.From);
             if (_role == Role.Leader || _leader is not null)
                 return;
         }
@@ -200,7 +202,6 @@ public sealed partial class RaftProtocol
         Invariant.Holds(_durableTermAndVote == new TermAndVote(_term, _self));
         _role = Role.Leader;
         _leader = _self;
-        _matchedIndex = LogIndex.Zero;
         _tracker = new ProgressTracker(_self, Configuration, _log.LastIndex.Next);
         _tracker.Self.Acknowledge(_durableIndex);
         AddEntry(EntryKind.Empty, default, _log.LastTimeMs);
@@ -210,6 +211,8 @@ public sealed partial class RaftProtocol
     {
         _tracker = null;
         _transferTarget = null;
+        _snapshotsToSend.Clear();
+        _hasAbortedTransfers = true;
         FailReads();
     }
 }

@@ -9,7 +9,7 @@ public sealed partial class RaftProtocol
         Invariant.Holds(message.Term == _term);
         if (_role == Role.Leader)
             return; // nobody else leads our term: a confused message
-        if (!MakeLeaderKnown(message))
+        if (!MakeLeaderKnown(message.From, message.SenderStart))
             return;
 
         switch (message)
@@ -32,6 +32,10 @@ public sealed partial class RaftProtocol
         int count = request.Entries.Count;
         if (count > 0 && (request.Entries[0].Index != request.PreviousIndex.Next || request.Entries[^1].Index != request.PreviousIndex + count))
             return; // malformed
+
+        // They would have to wait for the write that puts the snapshot in the log's place; the leader sends them again.
+        if (_isResetDue && count > 0)
+            return;
 
         // What is committed, or lies inside the snapshot, is in every later leader's log: it matches. PhD 3.6.3
         if (request.PreviousIndex > _commitIndex && _log.TermAt(request.PreviousIndex) != request.PreviousTerm)

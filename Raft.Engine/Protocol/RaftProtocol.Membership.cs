@@ -3,12 +3,200 @@ namespace Raft.Engine.Protocol;
 // Changes of members: joint configurations, joining members, removal. PhD 4; rule 8.
 public sealed partial class RaftProtocol
 {
-    /// <summary>Leader: appends the first entry of a change; the rest follows by itself, whoever leads then.</summary>
-    public ChangeResult ProposeChange(MembershipChange change, long timeMs) => throw new NotSupportedException();
+    /// <summary>A member that joins becomes a voter after so many rounds in a row in which it kept up.</summary>
+    private const int RoundsToVote = 2;
 
-    /// <summary>Leader: hands over to the node named, or (null) to the most caught-up voter that is alive, within so many ticks; then,
-    /// when nobody took over, it serves on (<see cref="IsTransferring"/> is false again). Rule 10.</summary>
-    public TransferStart BeginTransfer(NodeId? target, int ticks) => throw new NotSupportedException();
+    /// <summary>A server that was removed is told so for this many election time-outs.</summary>
+    private const int DepartingElections = 4;
+
+    /// <summary>Leader: appends the first entry of a change; the rest follows by itself, whoever leads then.</summary>
+    public ChangeResult ProposeChange(MembershipChange change, long timeMs)
+    {
+        if (_role != Role.Leader)
+            return Refused(ChangeOutcome.NotLeader, "This server does not lead.");
+        if (IsTransferring)
+            return Refused(ChangeOutcome.Transferring, "Leadership is being handed over.");
+        if (change.ExpectedIndex is { } expected && expected != ConfigurationIndex)
+            return Refused(ChangeOutcome.Moved, $"The configuration in force has index {ConfigurationIndex}, not {expected}: it was changed meanwhile.");
+
+        IReadOnlyList<Member> goal = MembershipRules.GoalOf(Configuration);
+        if (MembershipRules.WantedBy(change, goal, out string fault) is not { } wanted)
+            return Refused(ChangeOutcome.Invalid, fault);
+        if (MembershipRules.AreSame(goal, wanted) && !change.IsForced)
+            return Refused(ChangeOutcome.NothingToDo, "");
+        if (Configuration.IsJoint || ConfigurationIndex > _commitIndex)
+            return Refused(ChangeOutcome.InProgress, "Another change of members is not committed yet.");
+
+        // A target that waits for somebody who never comes can be taken back, and only that.
+        bool takesBack = wanted.TrueForAll(member => Configuration.Current.Any(known => known.Id == member.Id && known.Kind != MemberKind.Joining));
+        if (Configuration.Target.Count > 0 && !takesBack && !change.IsForced)
+            return Refused(ChangeOutcome.InProgress, "Members that join have to catch up before another change; to give that up, ask for the members without them.");
+
+        if (MembershipRules.FirstStep(Configuration, wanted, change.IsForced) is not { } step)
+            return Refused(ChangeOutcome.NothingToDo, "");
+        if (!change.IsForced && SilentVotersThatMatter(step.Current) is { Length: > 0 } silent)
+            return Refused(ChangeOutcome.Invalid, $"The change would leave no quorum: of its voters these are not alive: {silent}.");
+
+        EntryId entry = AppendConfiguration(step, timeMs);
+        return new ChangeResult(ChangeOutcome.Appended, entry, "");
+
+        static ChangeResult Refused(ChangeOutcome outcome, string detail) => new(outcome, default, detail);
+    }
+
+    private EntryId AppendConfiguration(Configuration configuration, long timeMs)
+    {
+        Invariant.Holds(!IsTransferring);
+        Invariant.Holds(ConfigurationIndex <= _commitIndex);
+        EntryId? entry = AddEntry(EntryKind.Configuration, configuration.Encode(), timeMs);
+        Invariant.Holds(entry is not null);
+        return entry!.Value; // checked above
+    }
+
+    /// <summary>Leader: what a new commit index leads to.</summary>
+    private void OnLeaderCommitted()
+    {
+        LeaveJointConfiguration();
+        if (IsRemoved && !IsTransferring)
+            BeginTransfer(target: null); // at once; the tick tries again
+    }
+
+    /// <summary>Once C_old,new is committed nobody needs C_old any more. Whoever leads then leaves it, exactly once: the
+    /// configuration in force is not joint after that. PhD 4.3</summary>
+    private void LeaveJointConfiguration()
+    {
+        if (!Configuration.IsJoint || ConfigurationIndex > _commitIndex || IsTransferring)
+            return;
+        AppendConfiguration(new Configuration(Configuration.Current, []), _log.LastTimeMs);
+        AdvanceCommitIndex(); // the smaller quorum may hold more already
+    }
+
+    /// <summary>The committed configuration no longer names this leader as voter. It counts itself in nothing. PhD 4.2.2</summary>
+    private bool IsRemoved => !_tracker!.Self.CanVote && ConfigurationIndex <= _commitIndex; // a leader has a tracker
+
+    private void TickMembership()
+    {
+        if (IsRemoved && !IsTransferring && !BeginTransfer(target: null))
+        {
+            BecomeFollower(_term);
+            return;
+        }
+
+        RemoveLostData();
+        PromoteJoining();
+    }
+
+    /// <summary>Makes voters of those that have caught up; with a target only all of them together, and what else it wants with them.</summary>
+    private void PromoteJoining()
+    {
+        Configuration now = Configuration;
+        if (now.IsJoint || ConfigurationIndex > _commitIndex || IsTransferring || (now.Target.Count == 0 && !_tracker!.HasJoining))
+            return;
+
+        IReadOnlyList<Member> next = now.Target;
+        if (next.Count > 0)
+        {
+            bool isReady = now.Current.All(member => member.Kind != MemberKind.Joining || IsCaughtUp(member.Id));
+            if (!isReady)
+                return;
+        }
+        else
+        {
+            if (!now.Current.Any(member => member.Kind == MemberKind.Joining && IsCaughtUp(member.Id)))
+                return;
+            next = [.. now.Current.Select(member =>
+                member.Kind == MemberKind.Joining && IsCaughtUp(member.Id) ? member with { Kind = MemberKind.Voter } : member)];
+        }
+
+        if (SilentVotersThatMatter(next) is { Length: > 0 })
+            return; // it would have no quorum: wait
+        if (MembershipRules.Step(now, next) is { } step)
+            AppendConfiguration(step, _log.LastTimeMs);
+    }
+
+    private bool IsCaughtUp(ServerId server) =>
+        _tracker!.Find(server) is { CaughtUpRounds: >= RoundsToVote } && _liveness.IsAlive(server); // a leader has a tracker
+
+    /// <summary>A member that joins: a round is short when it takes less than an election time-out, and ends well when what is
+    /// committed and still missing there fits into one append request. PhD 4.2.1</summary>
+    private void ReviewRound(Progress peer, bool isTick)
+    {
+        if (peer.CanVote || !peer.IsJoining)
+        {
+            peer.CaughtUpRounds = 0;
+            peer.RoundEnd = LogIndex.Zero;
+            return;
+        }
+
+        if (isTick)
+            peer.RoundTicks++;
+        if (peer.RoundEnd == LogIndex.Zero || peer.State != ProgressState.Pipeline)
+        {
+            StartRound(peer);
+            return;
+        }
+
+        if (peer.MatchIndex < peer.RoundEnd)
+            return;
+
+        // An idle group has rounds of no length: they end with the next tick, so that there is one per tick at the most.
+        if (!isTick && peer.RoundTicks == 0)
+            return;
+        long? missing = _log.BytesOf(peer.MatchIndex.Next, _commitIndex, _settings.MaxAppendBytes);
+        bool isGood = peer.RoundTicks < _settings.ElectionTicks && missing <= _settings.MaxAppendBytes;
+        peer.CaughtUpRounds = isGood ? peer.CaughtUpRounds + 1 : 0;
+        StartRound(peer);
+    }
+
+    private void StartRound(Progress peer)
+    {
+        peer.RoundEnd = _log.LastIndex;
+        peer.RoundTicks = 0;
+    }
+
+    /// <summary>A disk that lost what it had acknowledged may have lost votes too: it must not count any more. Rule 13</summary>
+    private void RemoveLostData()
+    {
+        foreach (Progress peer in _tracker!.Peers) // a leader has a tracker
+        {
+            if (peer.HasLostData && ProposeChange(new MembershipChange { Remove = [peer.Id] }, _log.LastTimeMs).Outcome == ChangeOutcome.Appended)
+                return; // one change at a time
+        }
+    }
+
+    /// <summary>Of these voters too few are alive for a quorum: names the silent ones; empty when there are enough.</summary>
+    private string SilentVotersThatMatter(IReadOnlyList<Member> members)
+    {
+        List<string> silent = [];
+        int voters = 0;
+        foreach (ServerId voter in MembershipRules.VotersOf(members))
+        {
+            voters++;
+            if (voter != _self && !_liveness.IsAlive(voter))
+                silent.Add(voter.Node.Value);
+        }
+
+        return voters - silent.Count >= Quorum.SizeOf(voters) ? "" : string.Join(", ", silent);
+    }
+
+    /// <summary>It campaigns and is no member: it was away when it was removed, and is told now.</summary>
+    private void TellOfRemoval(ServerId stranger)
+    {
+        _tracker!.Tell(stranger, _log.LastIndex.Next, DepartingElections * _settings.ElectionTicks); // a leader has a tracker
+        _isReplicationDue = true;
+    }
+
+    /// <summary>Those that were removed get the log until they know it, and are quiet then. Rule 8</summary>
+    private void TickDeparting()
+    {
+        foreach (Progress departing in _tracker!.Departing) // a leader has a tracker
+        {
+            bool knows = departing.DepartedAt > LogIndex.Zero && departing.CommitKnown >= departing.DepartedAt;
+            if (knows || --departing.DepartingTicks <= 0 || departing.State == ProgressState.Snapshot)
+                _tracker.Forget(departing);
+            else
+                TickPeer(departing);
+        }
+    }
 }
 
 /// <summary>What became of a proposed change.</summary>
@@ -32,24 +220,4 @@ public enum ChangeOutcome : byte
 
     /// <summary>Leadership is being handed over: try again after it.</summary>
     Transferring = 7,
-}
-
-public enum TransferStart : byte
-{
-    Started = 1,
-    NotLeader = 2,
-
-    /// <summary>It is being handed over already.</summary>
-    InProgress = 3,
-    NoOtherVoter = 4,
-
-    /// <summary>The configuration does not name the node.</summary>
-    UnknownTarget = 5,
-
-    /// <summary>The node is no voter.</summary>
-    NotVoter = 6,
-
-    /// <summary>The node is this leader.</summary>
-    Self = 7,
-    NotAlive = 8,
 }

@@ -3,7 +3,9 @@ namespace Raft.Engine.Protocol;
 // What a poll gives, and the way of committed entries to the state machine.
 public sealed partial class RaftProtocol
 {
-    private const int ApplyReadBytes = 4 << 20;
+    /// <summary>Handed to the applier at once, about. Two hand-overs are under way at the most: memory stays bounded however slow
+    /// the state machine is.</summary>
+    private const int ApplyBytes = 4 << 20;
 
     /// <summary>Whether a poll would give anything.</summary>
     public bool HasOutput =>
@@ -13,23 +15,30 @@ public sealed partial class RaftProtocol
         || IsPersistDue
         || _commitIndex != _reportedCommit
         || _readToApply.Count > 0
+        || IsLoadDue
         || IsApplyDue
         || _readsReady.Count > 0
         || _readsFailed.Count > 0
         || _entriesWanted.Count > 0
+        || _snapshotsToSend.Count > 0
+        || _lostData.Count > 0
+        || _hasAbortedTransfers
         || !ReferenceEquals(Configuration, _reportedConfiguration)
         || _reportedRole != new RoleChange(_role, _term, _leader);
 
     private bool IsPersistDue =>
-        _handedIndex < _log.LastIndex || _truncateFrom is not null || _handedTermAndVote != new TermAndVote(_term, _vote);
+        _handedIndex < _log.LastIndex || _truncateFrom is not null || _isSnapshotDue || _handedTermAndVote != new TermAndVote(_term, _vote);
 
     /// <summary>The last index that may be applied: committed, and durable here. Rule 2</summary>
     private LogIndex ApplyBound => LogIndex.Min(_commitIndex, _durableIndex);
 
+    private bool IsLoadDue => _snapshotToLoad is not null && _durableBatch >= _snapshotBatch;
+
     private bool IsApplyDue =>
         _handedToApply < ApplyBound
-        && (_handedToApply.Next >= _log.FirstInMemory
-            || (!_isApplyReading && !_isApplyReadBlocked && _appliedIndex >= _applyReadGate));
+        && _snapshotToLoad is null
+        && _appliedIndex >= _applyGate
+        && (_handedToApply.Next >= _log.FirstInMemory || (!_isApplyReading && !_isApplyReadBlocked));
 
     public OutputBatch TakeOutput()
     {
@@ -40,9 +49,14 @@ public sealed partial class RaftProtocol
         }
 
         _isReplicationDue = false;
+        SnapshotDescriptor? toLoad = IsLoadDue ? _snapshotToLoad : null;
+        if (toLoad is not null)
+            _snapshotToLoad = null;
         Entry[] toApply = TakeEntriesToApply();
         PersistRequest? persist = TakePersistRequest();
         _acknowledgementSlot = -1;
+        bool abortsTransfers = _hasAbortedTransfers || persist?.TermAndVote is not null;
+        _hasAbortedTransfers = false;
 
         LogIndex? commit = _commitIndex != _reportedCommit ? _commitIndex : null;
         _reportedCommit = _commitIndex;
@@ -65,9 +79,10 @@ public sealed partial class RaftProtocol
             Taken(_readsReady),
             Taken(_readsFailed),
             Taken(_entriesWanted),
-            SnapshotToLoad: null,
-            SnapshotsToSend: [],
-            AbortTransfers: false,
+            toLoad,
+            Taken(_snapshotsToSend),
+            abortsTransfers,
+            Taken(_lostData),
             configuration,
             roleChange);
     }
@@ -91,10 +106,18 @@ public sealed partial class RaftProtocol
         Entry[] entries = _handedIndex < _log.LastIndex
             ? _log.Copy(_handedIndex.Next, _log.LastIndex, long.MaxValue, out _)
             : [];
-        var request = new PersistRequest(termAndVote != _handedTermAndVote ? termAndVote : null, _truncateFrom, entries);
+        Invariant.Holds(!_isResetDue || entries.Length == 0);
+        var request = new PersistRequest(termAndVote != _handedTermAndVote ? termAndVote : null, _truncateFrom, entries)
+        {
+            Snapshot = _isSnapshotDue ? Snapshot : null,
+            DeleteThrough = _deleteThrough,
+        };
         _handedTermAndVote = termAndVote;
         _handedIndex = _log.LastIndex;
         _truncateFrom = null;
+        _deleteThrough = null;
+        _isSnapshotDue = false;
+        _isResetDue = false;
         _underWay.Add(new BatchUnderWay { Number = _batchNumber, LastIndex = _handedIndex, TermAndVote = termAndVote });
         return request;
     }
@@ -106,22 +129,21 @@ public sealed partial class RaftProtocol
 
         if (_handedToApply.Next < _log.FirstInMemory)
         {
-            // After a start most of the log is on disk only. One read is under way at a time, and the next one starts
-            // when the state machine has come to the last one's entries: memory stays bounded.
+            // After a start most of the log is on disk only, and a slow state machine falls behind what memory keeps.
             LogIndex last = LogIndex.Min(ApplyBound, _log.FirstInMemory.Previous);
-            _entriesWanted.Add(new EntriesWanted(_self, _handedToApply.Next, last, ApplyReadBytes));
+            _entriesWanted.Add(new EntriesWanted(_self, _handedToApply.Next, last, ApplyBytes));
             _isApplyReading = true;
             return Taken(_readToApply);
         }
 
         // What came from the disk goes before what memory has.
-        int read = _readToApply.Count;
-        var toApply = new Entry[read + (ApplyBound - _handedToApply)];
-        _readToApply.CopyTo(toApply);
+        Entry[] fromMemory = _log.Copy(_handedToApply.Next, ApplyBound, ApplyBytes, out _);
+        _applyGate = _handedToApply;
+        _handedToApply = fromMemory[^1].Index;
+        if (_readToApply.Count == 0)
+            return fromMemory;
+        Entry[] toApply = [.. _readToApply, .. fromMemory];
         _readToApply.Clear();
-        for (int i = read; i < toApply.Length; i++)
-            toApply[i] = _log[_handedToApply + (i - read + 1)];
-        _handedToApply = ApplyBound;
         return toApply;
     }
 
@@ -132,7 +154,7 @@ public sealed partial class RaftProtocol
 
         _isApplyReading = false;
         _isApplyReadBlocked = entries.Count == 0;
-        _applyReadGate = _handedToApply;
+        _applyGate = _handedToApply;
         foreach (Entry entry in entries)
         {
             // Storage may give more than was asked for; what is applied is committed and durable, and no more.

@@ -7,7 +7,7 @@ public sealed partial class RaftProtocol
     public void OnUnreachable(ServerId server)
     {
         if (_tracker?.Find(server) is not { State: not ProgressState.Snapshot } peer)
-            return;
+            return; // a transfer finds out for itself
         peer.StartProbing(peer.MatchIndex.Next);
         peer.IsProbeUnderWay = true; // not at once: the next tick is soon enough for a peer that is down
     }
@@ -29,9 +29,12 @@ public sealed partial class RaftProtocol
             bool isAlive = _liveness.IsAlive(peer.Id) && (!peer.IsAnswerDue || peer.WasHeard);
             peer.DeadTicks = isAlive ? 0 : peer.DeadTicks + 1;
             TickPeer(peer);
+            ReviewRound(peer, isTick: true);
             peer.WasHeard = false;
             peer.HasAcknowledged = false;
         }
+
+        TickDeparting();
 
         if (!tracker.IsQuorum(_settings.ElectionTicks, static (voter, limit) => voter.DeadTicks < limit))
         {
@@ -41,16 +44,8 @@ public sealed partial class RaftProtocol
 
         ResendReadRound();
         TickTransfer();
-        LeaveIfRemoved();
+        TickMembership();
         _isReplicationDue = true;
-    }
-
-    /// <summary>A leader that the committed configuration no longer names as voter hands over. Rule 8, PhD 4.2.2</summary>
-    private void LeaveIfRemoved()
-    {
-        bool isRemoved = !Configuration.CanVote(_self) && ConfigurationIndex <= _commitIndex;
-        if (isRemoved && !IsTransferring && !BeginTransfer(target: null))
-            BecomeFollower(_term);
     }
 
     private void TickPeer(Progress peer)
@@ -63,6 +58,8 @@ public sealed partial class RaftProtocol
                 peer.IsProbeUnderWay = false;
                 return;
             case ProgressState.Snapshot:
+                peer.IsSnapshotBlocked = false;
+                peer.IsEmptyAppendDue |= !isFollowing;
                 return;
         }
 
@@ -77,17 +74,26 @@ public sealed partial class RaftProtocol
     private void Replicate()
     {
         foreach (Progress peer in _tracker!.Peers) // a leader has one
+            Replicate(peer);
+        foreach (Progress departing in _tracker.Departing)
+            Replicate(departing);
+    }
+
+    private void Replicate(Progress peer)
+    {
+        switch (peer.State)
         {
-            switch (peer.State)
-            {
-                case ProgressState.Probe when !peer.IsProbeUnderWay:
-                    SendProbe(peer);
-                    break;
-                case ProgressState.Pipeline:
-                    FillPipeline(peer);
-                    break;
-            }
+            case ProgressState.Probe when !peer.IsProbeUnderWay:
+                SendProbe(peer);
+                break;
+            case ProgressState.Pipeline:
+                FillPipeline(peer);
+                break;
         }
+
+        // Also for one that has just been found to need it.
+        if (peer.State == ProgressState.Snapshot)
+            ReplicateSnapshot(peer);
     }
 
     private void SendProbe(Progress peer)
@@ -106,6 +112,12 @@ public sealed partial class RaftProtocol
             && peer.InFlightBytes < _settings.MaxInFlightBytes
             && !peer.IsReading)
         {
+            if (_log.TermAt(peer.NextIndex.Previous) is null)
+            {
+                peer.WaitForSnapshot(); // compacted away while it was slow
+                return;
+            }
+
             if (peer.NextIndex < _log.FirstInMemory)
             {
                 WantEntries(peer);
@@ -197,7 +209,8 @@ public sealed partial class RaftProtocol
             return;
         if (reply.Rejection is { } rejection)
         {
-            OnRejection(peer, rejection);
+            if (!HasLostData(peer, reply.SenderStart, rejection))
+                OnRejection(peer, rejection);
             return;
         }
 
@@ -206,17 +219,52 @@ public sealed partial class RaftProtocol
             return; // not our log: nothing that a server of this term can say
 
         peer.CommitKnown = reply.CommitIndex; // falls when the peer was started anew
+        if (reply.MatchIndex >= peer.MatchIndex)
+            peer.AcknowledgedStart = reply.SenderStart;
         bool isProgress = peer.Acknowledge(reply.MatchIndex);
         peer.HasAcknowledged |= isProgress;
-        if (peer.State != ProgressState.Pipeline && received >= peer.NextIndex.Previous)
-            peer.StartPipeline(LogIndex.Max(peer.NextIndex, received.Next));
+        ResumeFrom(peer, received);
         _isReplicationDue = true;
-        if (!isProgress)
-            return;
+        if (isProgress)
+            OnProgress(peer);
+    }
 
+    /// <summary>Where the logs meet is known: to PIPELINE, unless a snapshot has to come first.</summary>
+    private void ResumeFrom(Progress peer, LogIndex received)
+    {
+        switch (peer.State)
+        {
+            case ProgressState.Probe when received >= peer.NextIndex.Previous:
+                peer.StartPipeline(LogIndex.Max(peer.NextIndex, received.Next));
+                break;
+
+            // Whatever became of the transfer: it has what the log goes on behind.
+            case ProgressState.Snapshot when _log.TermAt(peer.MatchIndex) is not null:
+                peer.StartPipeline(peer.MatchIndex.Next);
+                break;
+        }
+    }
+
+    private void OnProgress(Progress peer)
+    {
         if (peer.CanVote)
             AdvanceCommitIndex();
+        ReviewRound(peer, isTick: false);
         ContinueTransfer(peer);
+    }
+
+    /// <summary>
+    /// What was acknowledged is durable, and an older rejection comes of an older or the same start. So a rejection of a
+    /// later start from below the match index says that the disk lost what it held. Rule 13
+    /// </summary>
+    private bool HasLostData(Progress peer, long start, AppendRejection rejection)
+    {
+        if (start <= peer.AcknowledgedStart || rejection.LastIndex >= peer.MatchIndex)
+            return false;
+        if (!peer.HasLostData)
+            _lostData.Add(peer.Id);
+        peer.HasLostData = true;
+        return true;
     }
 
     /// <summary>Goes back to where the logs can meet, a whole term at a time. PhD 3.5</summary>
@@ -259,15 +307,6 @@ public sealed partial class RaftProtocol
 
         SetCommitIndex(candidate);
         _isReplicationDue = true; // peers that wait are told, reads that waited for the first commit start
-        LeaveJointConfiguration();
-    }
-
-    /// <summary>Once C_old,new is committed nobody needs C_old any more. PhD 4.3</summary>
-    private void LeaveJointConfiguration()
-    {
-        if (!Configuration.IsJoint || ConfigurationIndex > _commitIndex)
-            return;
-        if (AddEntry(EntryKind.Configuration, new Configuration(Configuration.Current, []).Encode(), _log.LastTimeMs) is not null)
-            AdvanceCommitIndex(); // the smaller quorum may hold more already
+        OnLeaderCommitted();
     }
 }

@@ -6,32 +6,62 @@ public sealed partial class RaftProtocol
     /// <summary>Whether leadership is being handed over: nothing is appended meanwhile.</summary>
     public bool IsTransferring => _transferTarget is not null;
 
-    /// <summary>
-    /// Leader: hands over to the named voter, or to the most caught-up one that is alive. False when this server does
-    /// not lead, hands over already, or has nobody to hand over to. It ends with the election of the target, or after
-    /// an election time-out: then this server serves on.
-    /// </summary>
-    public bool BeginTransfer(ServerId? target)
+    /// <summary>Leader: hands over to the node named, or (null) to the most caught-up voter that is alive, within so many ticks; then,
+    /// when nobody took over, it serves on (<see cref="IsTransferring"/> is false again).</summary>
+    public TransferStart BeginTransfer(NodeId? target, int ticks)
     {
-        if (_role != Role.Leader || _transferTarget is not null)
-            return false;
+        if (_role != Role.Leader)
+            return TransferStart.NotLeader;
+        if (IsTransferring)
+            return TransferStart.InProgress;
 
-        Progress? chosen = null;
-        foreach (Progress peer in _tracker!.Peers) // a leader has a tracker
+        if (target is { } node)
         {
-            bool isVoter = Configuration.Current.Any(member => member.Id == peer.Id && member.Kind == MemberKind.Voter);
-            bool isEligible = isVoter && (target is null ? _liveness.IsAlive(peer.Id) : peer.Id == target);
-            if (isEligible && (chosen is null || peer.MatchIndex > chosen.MatchIndex))
+            if (node == _self.Node)
+                return TransferStart.Self;
+            List<Member> named = [.. Configuration.Current.Where(member => member.Node == node)];
+            if (named.Count == 0)
+                return TransferStart.UnknownTarget;
+            if (named.Find(member => member.Kind == MemberKind.Voter) is not { } voter)
+                return TransferStart.NotVoter;
+            if (!_liveness.IsAlive(voter.Id))
+                return TransferStart.NotAlive;
+            StartTransfer(_tracker!.Find(voter.Id)!, ticks); // a leader has a tracker, and it every member
+            return TransferStart.Started;
+        }
+
+        if (MostCaughtUpVoter() is not { } chosen)
+            return TransferStart.NoOtherVoter;
+        StartTransfer(chosen, ticks);
+        return TransferStart.Started;
+    }
+
+    /// <summary>For our own reasons (a slow disk, our removal): to whom it may be, within an election time-out.</summary>
+    public bool BeginTransfer(ServerId? target) =>
+        BeginTransfer(target?.Node, _settings.ElectionTicks) == TransferStart.Started;
+
+    private Progress? MostCaughtUpVoter()
+    {
+        Progress? chosen = null;
+        foreach (ServerId voter in MembershipRules.VotersOf(Configuration.Current))
+        {
+            if (voter == _self || !_liveness.IsAlive(voter))
+                continue;
+            Progress peer = _tracker!.Find(voter)!; // a leader has a tracker, and it every member
+            if (!peer.HasLostData && (chosen is null || peer.MatchIndex > chosen.MatchIndex))
                 chosen = peer;
         }
 
-        if (chosen is null)
-            return false;
-        _transferTarget = chosen.Id;
+        return chosen;
+    }
+
+    private void StartTransfer(Progress target, int ticks)
+    {
+        _transferTarget = target.Id;
         _transferTicks = 0;
+        _transferTicksMax = ticks;
         _isTimeoutNowSent = false;
-        ContinueTransfer(chosen);
-        return true;
+        ContinueTransfer(target);
     }
 
     /// <summary>Asks the target to campaign as soon as it has everything: nothing is appended after that. PhD 3.10</summary>
@@ -50,7 +80,8 @@ public sealed partial class RaftProtocol
             return;
 
         _transferTicks++;
-        if (_transferTicks >= _settings.ElectionTicks || _tracker!.Find(target) is not { } peer)
+        bool isVoter = MembershipRules.VotersOf(Configuration.Current).Contains(target);
+        if (_transferTicks >= _transferTicksMax || !isVoter || _tracker!.Find(target) is not { } peer)
         {
             _transferTarget = null;
             LeaveJointConfiguration(); // what had to wait
@@ -66,4 +97,24 @@ public sealed partial class RaftProtocol
         if (MayCampaign)
             StartElection(isTransfer: true);
     }
+}
+
+public enum TransferStart : byte
+{
+    Started = 1,
+    NotLeader = 2,
+
+    /// <summary>It is being handed over already.</summary>
+    InProgress = 3,
+    NoOtherVoter = 4,
+
+    /// <summary>The configuration does not name the node.</summary>
+    UnknownTarget = 5,
+
+    /// <summary>The node is no voter.</summary>
+    NotVoter = 6,
+
+    /// <summary>The node is this leader.</summary>
+    Self = 7,
+    NotAlive = 8,
 }

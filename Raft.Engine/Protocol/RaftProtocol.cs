@@ -36,6 +36,10 @@ public sealed partial class RaftProtocol
     private LogIndex _handedToApply;
     private LogIndex _appliedIndex;
     private LogIndex? _truncateFrom;             // of what was handed to storage, lowest since the last poll
+    private LogIndex? _deleteThrough;            // of the log, since the last poll
+    private bool _isSnapshotDue;                 // the descriptor in force has not been handed to storage
+    private bool _isResetDue;                    // it took the place of the whole log
+    private long _durableBatch;
     private readonly List<BatchUnderWay> _underWay = [];
     private long _batchNumber;
 
@@ -52,6 +56,7 @@ public sealed partial class RaftProtocol
     private long _lastReadId;
     private ServerId? _transferTarget;
     private int _transferTicks;
+    private int _transferTicksMax;
     private bool _isTimeoutNowSent;
 
     // What the next poll gives.
@@ -60,10 +65,15 @@ public sealed partial class RaftProtocol
     private readonly List<ReadReady> _readsReady = [];
     private readonly List<ReadId> _readsFailed = [];
     private readonly List<EntriesWanted> _entriesWanted = [];
+    private readonly List<SnapshotToSend> _snapshotsToSend = [];
+    private readonly List<ServerId> _lostData = [];
     private readonly List<Entry> _readToApply = [];
+    private SnapshotDescriptor? _snapshotToLoad;
+    private long _snapshotBatch;                 // it is loaded when this one is durable
     private bool _isApplyReading;
     private bool _isApplyReadBlocked;            // the last one failed; the next one is tried after a tick
-    private LogIndex _applyReadGate;             // the next read for the applier waits until this was applied
+    private LogIndex _applyGate;                 // the next hand-over to the applier waits until this was applied
+    private bool _hasAbortedTransfers;
     private int _acknowledgementSlot = -1;       // in _sendWhenDurable: a later acknowledgement replaces it
     private bool _isReplicationDue;
     private LogIndex _reportedCommit;
@@ -89,10 +99,11 @@ public sealed partial class RaftProtocol
         _vote = state.TermAndVote.Vote;
         _handedTermAndVote = _durableTermAndVote = state.TermAndVote;
         _durableIndex = _handedIndex = _log.LastIndex;
-        _commitIndex = _handedToApply = _appliedIndex = _reportedCommit = state.Snapshot?.Index ?? LogIndex.Zero;
+        _commitIndex = _matchedIndex = _handedToApply = _reportedCommit = state.Snapshot?.Index ?? LogIndex.Zero;
+        _snapshotToLoad = Snapshot = state.Snapshot; // the state machine begins with it
         Invariant.Holds(_log.LastTerm <= _term);
 
-        _configurations.Add((_commitIndex, state.Snapshot?.Configuration ?? Configuration.Empty));
+        _configurations.Add((state.Snapshot?.ConfigurationIndex ?? LogIndex.Zero, state.Snapshot?.Configuration ?? Configuration.Empty));
         foreach (Entry entry in state.ConfigurationEntries)
         {
             if (entry.Index > _commitIndex && entry.Index <= _log.LastIndex)
@@ -132,7 +143,7 @@ public sealed partial class RaftProtocol
         peer.InFlightCount,
         peer.InFlightBytes,
         _liveness.IsAlive(peer.Id),
-        CaughtUpRounds: 0))];
+        peer.CaughtUpRounds))];
 
     /// <summary>Takes a message from another server. Any message, at any time, in any order, is safe.</summary>
     public void Step(Message message)
@@ -211,6 +222,7 @@ public sealed partial class RaftProtocol
             return;
 
         BatchUnderWay last = _underWay[done - 1];
+        _durableBatch = last.Number;
         _underWay.RemoveRange(0, done);
         _durableIndex = LogIndex.Max(_durableIndex, last.LastIndex);
         _durableTermAndVote = last.TermAndVote;
@@ -223,12 +235,11 @@ public sealed partial class RaftProtocol
             AdvanceCommitIndex();
     }
 
-    /// <summary>The state machine has applied up to here; memory may let go of older entries.</summary>
+    /// <summary>The state machine has applied, or loaded, all up to here.</summary>
     public void OnApplied(LogIndex index)
     {
         Invariant.Holds(index <= _handedToApply);
         _appliedIndex = LogIndex.Max(_appliedIndex, index);
-        ReleaseMemory();
     }
 
     /// <summary>A liveness frame brought news, or a connection ended: ask the view again now and not at the next tick.</summary>
@@ -236,7 +247,8 @@ public sealed partial class RaftProtocol
 
     private bool IsTermDurable => _durableTermAndVote.Term == _term;
 
-    private void ReleaseMemory() => _log.Release(LogIndex.Min(_appliedIndex, _durableIndex));
+    /// <summary>What is committed and durable can be read from the disk, for a lagging peer and for a lagging state machine.</summary>
+    private void ReleaseMemory() => _log.Release(LogIndex.Min(_commitIndex, _durableIndex));
 
     private void BecomeFollower(Term term)
     {
@@ -245,7 +257,7 @@ public sealed partial class RaftProtocol
         {
             _term = term;
             _vote = null;
-            _matchedIndex = LogIndex.Zero;
+            _matchedIndex = _commitIndex;        // every later leader's log has it. PhD 3.6.3
         }
 
         if (_role == Role.Leader)
@@ -281,7 +293,13 @@ public sealed partial class RaftProtocol
         Invariant.Holds(index > _commitIndex);
         Invariant.Holds(index > _matchedIndex);
         _log.TruncateFrom(index);
+        ForgetOnDisk(index);
+        UndoConfigurationsFrom(index);
+    }
 
+    /// <summary>Nothing from this index on is, or will be, on the disk.</summary>
+    private void ForgetOnDisk(LogIndex index)
+    {
         // What is still under way to the disk will be overwritten there: its completion says nothing about the new tail.
         LogIndex left = index.Previous;
         for (int i = 0; i < _underWay.Count; i++)
@@ -298,6 +316,10 @@ public sealed partial class RaftProtocol
         }
 
         _durableIndex = LogIndex.Min(_durableIndex, left);
+    }
+
+    private void UndoConfigurationsFrom(LogIndex index)
+    {
         int kept = _configurations.Count;
         while (_configurations[kept - 1].Index >= index && kept > 1)
             kept--;
@@ -310,7 +332,18 @@ public sealed partial class RaftProtocol
 
     private void OnConfigurationInForce()
     {
-        _tracker?.Configure(Configuration, _log.LastIndex.Next);
+        if (_tracker is { } tracker)
+        {
+            tracker.Configure(Configuration, _log.LastIndex.Next);
+            foreach (Progress departing in tracker.Departing)
+            {
+                if (departing.DepartingTicks > 0)
+                    continue;
+                departing.DepartingTicks = DepartingElections * _settings.ElectionTicks;
+                departing.DepartedAt = ConfigurationIndex;
+            }
+        }
+
         RenumberReadRound();
     }
 
@@ -320,6 +353,7 @@ public sealed partial class RaftProtocol
         Invariant.Holds(index <= _log.LastIndex);
         bool commitsConfiguration = ConfigurationIndex > _commitIndex && ConfigurationIndex <= index;
         _commitIndex = index;
+        ReleaseMemory();
         if (commitsConfiguration)
             RenumberReadRound();
     }

@@ -104,11 +104,8 @@ internal sealed class ApiServices(ApiSettings settings, GroupRegistry groups, No
         }
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
         {
-            throw new ProblemException(Problems.OfStatus(StatusCodes.Status408RequestTimeout, $"The body did not arrive within {Settings.RequestTimeoutMs} ms; nothing was submitted.") with
-            {
-                Outcome = Problem.NotSubmitted,
-                EndsConnection = true,
-            });
+            throw new ProblemException(
+                Problems.OfStatus(StatusCodes.Status408RequestTimeout, $"The body did not arrive within {Settings.RequestTimeoutMs} ms.") with { EndsConnection = true });
         }
 
         check?.Invoke(body.Payload);

@@ -61,7 +61,7 @@ public static class RaftApiExtensions
         }
         catch (BadHttpRequestException error)
         {
-            problem = Problems.OfStatus(error.StatusCode, error.Message) with { Outcome = Problem.NotSubmitted, EndsConnection = true };
+            problem = Problems.OfStatus(error.StatusCode, error.Message) with { EndsConnection = true };
         }
         catch (Exception error) when (error is ConnectionResetException or ConnectionAbortedException or IOException or OperationCanceledException
             && context.RequestAborted.IsCancellationRequested)
