@@ -26,9 +26,9 @@ internal sealed class InboundStream(NodeIdentity caller, StreamKind stream, Canc
 /// <summary>The streams that peers have opened to us: at most one of a kind from each server. Thread-safe.</summary>
 internal sealed class InboundStreams
 {
-    private readonly ConcurrentDictionary<(ServerId, StreamKind), InboundStream> _streams = new();
-
     private static readonly StreamKind[] Kinds = Enum.GetValues<StreamKind>();
+
+    private readonly ConcurrentDictionary<(ServerId, StreamKind), InboundStream> _streams = new();
 
     // Taking a place looks at all streams of a server; the rest needs no lock.
     private readonly Lock _gate = new();
