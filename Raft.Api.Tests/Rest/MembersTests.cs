@@ -25,7 +25,7 @@ public sealed class MembersTests(ITestOutputHelper output)
         Assert.Equal("nothingToDo", again.GetProperty("outcome").GetString());
         Assert.Equal(["default", "orders"], again.GetProperty("groups").EnumerateArray().Select(group => group.GetProperty("group").GetString()));
         foreach (string group in new[] { "default", "orders" })
-            Assert.Equal("learner", (await other.MembersAsync(group)).KindOf("n4"));
+            Assert.Equal("learner", (await other.MembersOfAsync(group)).KindOf("n4"));
         Assert.Equal(["before"], await Journal.ReadAllAsync(fourth));
 
         using (HttpResponseMessage toLearner = await other.SendJsonAsync("POST", "/v1/leader/transfer", """{"target":"n4"}"""))
@@ -65,16 +65,16 @@ public sealed class MembersTests(ITestOutputHelper output)
         // Voter, and leader.
         await asked.WaitAsync(async () => (await asked.GetJsonAsync("/v1/members")) is { } members
             && members.GetProperty("change").ValueKind == JsonValueKind.Null && members.GetProperty("groupsInChange").GetArrayLength() == 0, "the change to be done");
-        Assert.Equal("voter", (await fourth.MembersAsync("orders")).KindOf("n4"));
+        Assert.Equal("voter", (await fourth.MembersOfAsync("orders")).KindOf("n4"));
         JsonElement handedOver = await asked.AskAsync("POST", "/v1/leader/transfer", """{"target":"n4"}""");
         Assert.All(handedOver.GetProperty("groups").EnumerateArray(), group => Assert.Equal("n4", group.GetProperty("leader").GetString()));
 
         // Learner again, by way of another leader; and gone.
         await other.AskAsync("POST", "/v1/members/n4/demote?timeoutMs=60000");
-        Assert.Equal("learner", (await other.MembersAsync()).KindOf("n4"));
+        Assert.Equal("learner", (await other.MembersOfAsync()).KindOf("n4"));
         JsonElement removed = await other.AskAsync("DELETE", "/v1/members/n4?timeoutMs=60000");
         Assert.Equal("done", removed.GetProperty("outcome").GetString());
-        Assert.Equal("none", (await asked.MembersAsync("orders")).KindOf("n4"));
+        Assert.Equal("none", (await asked.MembersOfAsync("orders")).KindOf("n4"));
         await cluster.WaitUntilReadyAsync();
         await asked.AppendAsync("after");
     }
@@ -97,7 +97,7 @@ public sealed class MembersTests(ITestOutputHelper output)
         Assert.NotEqual(tag, put.Headers.ETag!.ToString());
         Assert.Equal("done", (await put.JsonAsync()).GetProperty("outcome").GetString());
         foreach (string group in new[] { "default", "orders" })
-            Assert.Equal("none", (await asked.MembersAsync(group)).KindOf(gone));
+            Assert.Equal("none", (await asked.MembersOfAsync(group)).KindOf(gone));
 
         using HttpResponseMessage late = await asked.SendJsonAsync("PUT", "/v1/members", two, ifMatch: tag);
         Assert.Equal("/problems#configuration-moved", (await RestClient.AssertProblemAsync(HttpStatusCode.PreconditionFailed, "notSubmitted", late)).GetProperty("type").GetString());
@@ -117,12 +117,12 @@ public sealed class MembersTests(ITestOutputHelper output)
         await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, TwoGroups.Configure);
         NodeProcess leader = await cluster.LeaderAsync(), dead = cluster.Nodes.First(node => node != leader), asked = cluster.Nodes.Last(node => node != leader && node != dead);
         await asked.AskAsync("POST", "/v1/members?timeoutMs=60000", $$"""{"id":"{{dead.Id}}","apiUrl":"http://127.0.0.1:9"}""");
-        JsonElement changed = (await asked.MembersAsync("orders")).GetProperty("members").EnumerateArray().Single(member => member.GetProperty("id").GetString() == dead.Id);
+        JsonElement changed = (await asked.MembersOfAsync("orders")).GetProperty("members").EnumerateArray().Single(member => member.GetProperty("id").GetString() == dead.Id);
         Assert.Equal(("http://127.0.0.1:9", dead.PeerUrl, "voter"), (changed.GetProperty("apiUrl").GetString(), changed.GetProperty("peerUrl").GetString(), changed.GetProperty("kind").GetString()));
 
         await dead.KillAsync();
         await asked.WaitAsync(
-            async () => (await asked.MembersAsync()).GetProperty("members").EnumerateArray().Single(member => member.GetProperty("id").GetString() == dead.Id).GetProperty("alive") is { ValueKind: JsonValueKind.False },
+            async () => (await asked.MembersOfAsync()).GetProperty("members").EnumerateArray().Single(member => member.GetProperty("id").GetString() == dead.Id).GetProperty("alive") is { ValueKind: JsonValueKind.False },
             "the dead one to be seen as dead");
         using HttpResponseMessage answer = await asked.SendJsonAsync("POST", "/v1/groups/default/leader/transfer", $$"""{"target":"{{dead.Id}}"}""");
         Assert.Equal("/problems#invalid-target", (await RestClient.AssertProblemAsync(HttpStatusCode.Conflict, "notSubmitted", answer)).GetProperty("type").GetString());
