@@ -29,7 +29,7 @@ public sealed class RejoinTests(ITestOutputHelper output)
         await writers.StopAsync();
         string present = await wiped.StorageIdAsync();
         Assert.NotEqual(former, present);
-        Assert.Equal(present, (await cluster.Nodes.First(node => node != wiped).MembersAsync()).Single(member => member.Node == wiped.Id).StorageId);
+        Assert.Equal(present, (await cluster.Nodes.First(node => node != wiped).MemberViewsAsync()).Single(member => member.Node == wiped.Id).StorageId);
         await cluster.WaitUntilEqualAsync();
         List<string> journal = await Journal.ReadAllAsync(wiped);
         Assert.All(writers.Acknowledged, written => Assert.Equal(written.Key, journal[(int)written.Value - 1]));
@@ -43,7 +43,7 @@ public sealed class RejoinTests(ITestOutputHelper output)
         await cluster[2].KillAsync();
         Directory.Delete(cluster[2].DataDirectory, recursive: true);
         cluster[2].Start();
-        await cluster[0].WaitAsync(async () => (await cluster[0].MembersAsync()).Any(member => member.Kind == "joining"), "n3 to join");
+        await cluster[0].WaitAsync(async () => (await cluster[0].MemberViewsAsync()).Any(member => member.Kind == "joining"), "n3 to join");
         await cluster[0].WaitUntilVotersAreAsync("n1", "n2", "n3");
         await cluster[2].WaitUntilReadyAsync();
 

@@ -9,7 +9,7 @@ internal sealed record MemberView(string Node, string StorageId, string Kind);
 internal static class Members
 {
     /// <summary>The first group's members as this node knows them.</summary>
-    public static async Task<MemberView[]> MembersAsync(this NodeProcess node) =>
+    public static async Task<MemberView[]> MemberViewsAsync(this NodeProcess node) =>
     [
         .. (await node.GetJsonAsync("/v1/cluster")).GetProperty("members").EnumerateArray().Select(member => new MemberView(
             member.GetProperty("node").GetString()!, member.GetProperty("storageId").GetString()!, member.GetProperty("kind").GetString()!)),
@@ -19,7 +19,7 @@ internal static class Members
     public static Task WaitUntilVotersAreAsync(this NodeProcess node, params string[] voters) => node.WaitAsync(
         async () =>
         {
-            MemberView[] members = await node.MembersAsync();
+            MemberView[] members = await node.MemberViewsAsync();
             return members.All(member => member.Kind == "voter") && members.Select(member => member.Node).Order(StringComparer.Ordinal).SequenceEqual(voters);
         },
         $"the voters to be {string.Join(", ", voters)}");
