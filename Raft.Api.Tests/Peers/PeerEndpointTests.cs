@@ -113,6 +113,62 @@ public sealed class PeerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_later_start_ends_all_streams_of_the_earlier_one_which_never_come_back()
+    {
+        // Fault 38: two pods of one identity. The copy was started once more, so it is the one that counts.
+        StreamKind[] kinds = Enum.GetValues<StreamKind>();
+        List<RawPeer> earlier = [];
+        foreach (StreamKind kind in kinds)
+            earlier.Add((await RawPeer.GreetAsync(_node, Caller, Self.Server, kind)).Peer);
+
+        NodeIdentity later = Caller with { StartCount = 2, StartNonce = 2 };
+        (RawPeer control, Welcome? welcome) = await RawPeer.GreetAsync(_node, later, Self.Server);
+        using (control)
+        {
+            Assert.Equal(Refusal.None, welcome!.Reason);
+            foreach (RawPeer peer in earlier)
+            {
+                Assert.Null(await peer.NextAsync());
+                peer.Dispose();
+            }
+
+            foreach (StreamKind kind in kinds)
+            {
+                (RawPeer again, Welcome? refused) = await RawPeer.GreetAsync(_node, Caller, Self.Server, kind);
+                using (again)
+                    Assert.Equal(Refusal.LowerStart, refused!.Reason);
+            }
+
+            await control.WriteAsync(writer => MessageCodec.Write(writer, Address, Vote(7)));
+            await Eventually.HoldsAsync(() => _handler.Received.Count == 1, "the vote of the later start");
+        }
+    }
+
+    [Fact]
+    public async Task Two_disks_of_one_node_are_two_servers_and_neither_speaks_for_the_other()
+    {
+        NodeIdentity wiped = PeerNode.IdentityOf("n2", 22);
+        FrameAddress fromWiped = Address with { Source = FrameAddress.HashOf(wiped.Server) };
+        (RawPeer old, _) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
+        (RawPeer young, Welcome? welcome) = await RawPeer.GreetAsync(_node, wiped, Self.Server);
+        using (old)
+        using (young)
+        {
+            Assert.Equal(Refusal.None, welcome!.Reason);
+            await old.WriteAsync(writer => MessageCodec.Write(writer, Address, Vote(1)));
+            await young.WriteAsync(writer => MessageCodec.Write(writer, fromWiped, Vote(2) with { From = wiped.Server }));
+            await Eventually.HoldsAsync(() => _handler.Received.Count == 2, "both votes");
+            Assert.Equal(
+                [(1, Caller.Server), (2, wiped.Server)],
+                _handler.Received.Select(message => (message.Term.Value, message.From)).OrderBy(vote => vote.Value));
+
+            // The one cannot speak in the other's name.
+            await young.WriteAsync(writer => MessageCodec.Write(writer, Address, Vote(3)));
+            Assert.Equal(FrameKind.Goodbye, (await young.NextAsync())?.Kind);
+        }
+    }
+
+    [Fact]
     public async Task A_vouched_sequence_outlives_its_connection()
     {
         (RawPeer peer, _) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
