@@ -1,5 +1,6 @@
 using Raft.Bench;
 using Raft.Bench.Load;
+using Raft.Bench.Micro;
 
 try
 {
@@ -9,6 +10,7 @@ try
         "put" or "get" or "append" or "ndjson" => await LoadCommands.RunAsync(arguments),
         "failover" => await FailoverCommand.RunAsync(arguments),
         "stall" => await StallCommand.RunAsync(arguments),
+        "picture" => await PictureCommand.RunAsync(arguments),
         "micro" => MicroBenchmarks.Run(arguments.Rest),
         _ => Help(),
     };
@@ -29,6 +31,7 @@ static int Help()
           ndjson        batches of journal entries, entries/s    the same, with --batch 500
           failover      kill -9 of the leader, again and again   --host DIR [--trials 20]; its own cluster
           stall         a follower stopped under load            --host DIR [--seconds 60] [--clients 32]; its own cluster
+          picture       a snapshot of a large store in memory: lock, time, what commands notice       [--items 1000000] [--bytes 256]
           micro         benchmarks of the parts (BenchmarkDotNet); what follows goes to it, for example --filter '*'
 
         --rate 0 is a closed loop: each client asks again when it has its answer. A rate is an open loop of that many requests

@@ -128,6 +128,182 @@ public abstract class StateMachineContract
         Assert.Equal(Describe(expected), Describe(machine));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.01)]
+    [InlineData(0.5)]
+    public async Task A_loaded_picture_gives_an_equal_state_and_equal_further_results(double part)
+    {
+        CommittedCommand[] log = RandomLog(seed: 10);
+        int applied = (int)(log.Length * part);
+        IStateMachine one = Create(), other = Create();
+        await ApplyAsync(one, log[..applied], _ => 30);
+        await LoadAsync(other, await PictureOfAsync(one));
+        Assert.Equal(Describe(one), Describe(other));
+
+        List<string> first = await ApplyAsync(one, log[applied..], _ => 30);
+        Assert.Equal(first, await ApplyAsync(other, log[applied..], _ => 70));
+        Assert.Equal(Describe(one), Describe(other));
+    }
+
+    [Theory]
+    [InlineData(11)]
+    [InlineData(12)]
+    public async Task A_picture_is_of_its_moment_while_commands_go_on(int seed)
+    {
+        CommittedCommand[] log = RandomLog(seed);
+        int half = log.Length / 2, next = half;
+        IStateMachine undisturbed = Create(), machine = Create(), loaded = Create();
+        List<string> wanted = await ApplyAsync(undisturbed, log[..half], _ => 25);
+        string moment = Describe(undisturbed);
+        wanted.AddRange(await ApplyAsync(undisturbed, log[half..], _ => 25));
+
+        // Commands come after the picture was taken and before it is written, then between the pieces that are written, then after.
+        List<string> results = await ApplyAsync(machine, log[..half], _ => 25);
+        using IStateSnapshot picture = machine.TakeSnapshot();
+        await GoOnAsync(log.Length / 8);
+        var target = new StreamInPieces(() => GoOnAsync(20));
+        await picture.WriteAsync(target, CancellationToken.None);
+        await GoOnAsync(log.Length);
+
+        await LoadAsync(loaded, target.ToArray());
+        Assert.Equal(moment, Describe(loaded));
+        Assert.Equal(wanted, results);
+        Assert.Equal(Describe(undisturbed), Describe(machine));
+
+        async Task GoOnAsync(int count)
+        {
+            CommittedCommand[] batch = log[next..Math.Min(log.Length, next + count)];
+            next += batch.Length;
+            results.AddRange(await ApplyAsync(machine, batch, _ => batch.Length));
+        }
+    }
+
+    [Fact]
+    public async Task A_picture_may_be_written_on_another_thread_at_the_same_time()
+    {
+        CommittedCommand[] log = RandomLog(seed: 13);
+        int half = log.Length / 2;
+        IStateMachine machine = Create(), undisturbed = Create(), loaded = Create();
+        await ApplyAsync(machine, log[..half], _ => 25);
+        await ApplyAsync(undisturbed, log[..half], _ => 25);
+        using IStateSnapshot picture = machine.TakeSnapshot();
+        var target = new StreamInPieces(async () => await Task.Yield());
+        Task written = Task.Run(() => picture.WriteAsync(target, CancellationToken.None));
+        await ApplyAsync(machine, log[half..], _ => 1);
+        await written;
+
+        await LoadAsync(loaded, target.ToArray());
+        Assert.Equal(Describe(undisturbed), Describe(loaded));
+    }
+
+    [Fact]
+    public async Task Loading_replaces_everything()
+    {
+        CommittedCommand[] log = RandomLog(seed: 14);
+        IStateMachine one = Create(), other = Create();
+        await ApplyAsync(one, log[..(log.Length / 20)], _ => 10);
+        await ApplyAsync(other, RandomLog(seed: 15), _ => 50);
+        await LoadAsync(other, await PictureOfAsync(one));
+        Assert.Equal(Describe(one), Describe(other));
+        Assert.Equal(await ApplyAsync(one, log[(log.Length / 20)..], _ => 10), await ApplyAsync(other, log[(log.Length / 20)..], _ => 10));
+        Assert.Equal(Describe(one), Describe(other));
+    }
+
+    [Fact]
+    public async Task A_loaded_state_gives_pictures_too()
+    {
+        CommittedCommand[] log = RandomLog(seed: 16);
+        IStateMachine one = Create(), second = Create(), third = Create();
+        await ApplyAsync(one, log[..(log.Length / 3)], _ => 10);
+        await LoadAsync(second, await PictureOfAsync(one));
+        await ApplyAsync(second, log[(log.Length / 3)..], _ => 10);
+        await LoadAsync(third, await PictureOfAsync(second));
+        Assert.Equal(Describe(second), Describe(third));
+    }
+
+    [Fact]
+    public async Task Pictures_are_taken_one_after_the_other()
+    {
+        CommittedCommand[] log = RandomLog(seed: 17);
+        IStateMachine machine = Create(), loaded = Create();
+        foreach (CommittedCommand[] part in log.Chunk(Math.Max(1, log.Length / 4)))
+        {
+            await ApplyAsync(machine, part, _ => 10);
+            string moment = Describe(machine);
+            await LoadAsync(loaded, await PictureOfAsync(machine));
+            Assert.Equal(moment, Describe(loaded));
+        }
+    }
+
+    [Fact]
+    public async Task A_picture_that_is_not_wanted_any_more_is_disposed_unread_or_half_written()
+    {
+        CommittedCommand[] log = RandomLog(seed: 18);
+        IStateMachine machine = Create(), undisturbed = Create(), loaded = Create();
+        await ApplyAsync(undisturbed, log, _ => 25);
+        await ApplyAsync(machine, log[..(log.Length / 3)], _ => 25);
+        machine.TakeSnapshot().Dispose();
+        await ApplyAsync(machine, log[(log.Length / 3)..(log.Length / 2)], _ => 25);
+
+        using (IStateSnapshot cancelled = machine.TakeSnapshot())
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled.WriteAsync(new MemoryStream(), new CancellationToken(canceled: true)));
+        using (IStateSnapshot failing = machine.TakeSnapshot())
+            await Assert.ThrowsAsync<IOException>(() => failing.WriteAsync(new StreamInPieces(() => throw new IOException("The disk is full.")), CancellationToken.None));
+
+        await ApplyAsync(machine, log[(log.Length / 2)..], _ => 25);
+        Assert.Equal(Describe(undisturbed), Describe(machine));
+        await LoadAsync(loaded, await PictureOfAsync(machine));
+        Assert.Equal(Describe(undisturbed), Describe(loaded));
+    }
+
+    [Fact]
+    public async Task Content_that_is_cut_off_or_goes_on_or_is_none_is_refused_and_changes_nothing()
+    {
+        IStateMachine machine = Create(), receiver = Create();
+        await ApplyAsync(machine, RandomLog(seed: 19), _ => 50);
+        await ApplyAsync(receiver, RandomLog(seed: 21), _ => 50);
+        string before = Describe(receiver);
+        byte[] picture = await PictureOfAsync(machine);
+        var random = new Random(19);
+        for (int n = 0; n < 50; n++)
+            await RefusedAsync(picture[..random.Next(picture.Length)]);
+        await RefusedAsync(picture[..^1]);
+        await RefusedAsync([]);
+        await RefusedAsync([.. picture, 0]);
+        byte[] garbage = new byte[picture.Length];
+        random.NextBytes(garbage);
+        await RefusedAsync(garbage);
+
+        async Task RefusedAsync(byte[] content)
+        {
+            Exception? error = await Record.ExceptionAsync(() => LoadAsync(receiver, content));
+            Assert.True(error is not null, $"{content.Length} bytes that are no picture (which has {picture.Length}) were loaded.");
+            Assert.NotEmpty(error.Message);
+            Assert.Equal(before, Describe(receiver));
+        }
+    }
+
+    [Fact]
+    public async Task A_picture_comes_in_pieces_of_any_size()
+    {
+        IStateMachine machine = Create(), loaded = Create();
+        await ApplyAsync(machine, RandomLog(seed: 20), _ => 50);
+        await loaded.LoadSnapshotAsync(new StreamInPieces(await PictureOfAsync(machine), new Random(20)), CancellationToken.None);
+        Assert.Equal(Describe(machine), Describe(loaded));
+    }
+
+    private static async Task<byte[]> PictureOfAsync(IStateMachine machine)
+    {
+        using IStateSnapshot picture = machine.TakeSnapshot();
+        var target = new MemoryStream();
+        await picture.WriteAsync(target, CancellationToken.None);
+        return target.ToArray();
+    }
+
+    private static Task LoadAsync(IStateMachine machine, byte[] content) =>
+        machine.LoadSnapshotAsync(new MemoryStream(content, writable: false), CancellationToken.None).AsTask();
+
     /// <summary>Indexes with holes, because the log also holds other entries; terms and times that never fall.</summary>
     private CommittedCommand[] RandomLog(int seed)
     {

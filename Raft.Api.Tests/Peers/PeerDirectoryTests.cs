@@ -32,12 +32,26 @@ public sealed class PeerDirectoryTests : IAsyncLifetime
     public async Task A_removed_server_that_calls_stays_until_it_has_gone()
     {
         await JoinAsync();
+        int before = Connections(_one);
         _one.Transport.Group(Group).ConfigurationChanged(Configuration.Of([_one.MemberOf(One)]));
-        PeerStatus peer = Assert.Single(_one.Transport.Peers);
-        Assert.True(peer.IsConnected);
+        Assert.True(Assert.Single(_one.Transport.Peers).IsConnected);
+        Assert.Equal(before, Connections(_one));
 
-        _two.Transport.Group(Group).ConfigurationChanged(Configuration.Of([_two.MemberOf(Two)])); // told, it forgets us
-        await Eventually.HoldsAsync(() => _two.Transport.Peers.Count == 0 && _one.Transport.Peers.Count == 0, "both forgetting each other", _one.Explain);
+        await _two.DisposeAsync();
+        await Eventually.HoldsAsync(() => _one.Transport.Peers.Count == 0, "n2 forgotten", _one.Explain);
+    }
+
+    [Fact]
+    public async Task Two_that_no_longer_name_each_other_let_go_once_they_are_quiet()
+    {
+        var settings = new PeerSettings { LearnedQuiet = TimeSpan.FromMilliseconds(300) };
+        await DisposeAsync();
+        _one = await PeerNode.StartAsync(One, settings: settings);
+        _two = await PeerNode.StartAsync(Two, settings: settings);
+        await JoinAsync();
+        _one.Transport.Group(Group).ConfigurationChanged(Configuration.Of([_one.MemberOf(One)]));
+        _two.Transport.Group(Group).ConfigurationChanged(Configuration.Of([_two.MemberOf(Two)]));
+        await Eventually.HoldsAsync(() => _two.Transport.Peers.Count == 0 && _one.Transport.Peers.Count == 0, "both letting go", _one.Explain);
     }
 
     [Fact]

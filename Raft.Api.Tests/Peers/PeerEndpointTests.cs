@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Raft.Engine.Protocol;
+using Raft.Host;
 using Raft.Host.Peers;
 
 namespace Raft.Api.Tests.Peers;
@@ -27,8 +28,10 @@ public sealed class PeerEndpointTests : IAsyncLifetime
             if (instrument.Meter.Name == PeerMetrics.MeterName)
                 listener.EnableMeasurementEvents(instrument);
         };
-        _meters.SetMeasurementEventCallback<long>((instrument, _, tags, _) =>
+        _meters.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
         {
+            if (value == 0)
+                return;         // a series begins at 0: nothing has happened
             foreach (KeyValuePair<string, object?> tag in tags)
                 _counted.Enqueue($"{instrument.Name} {tag.Key}={tag.Value}");
         });
@@ -69,6 +72,36 @@ public sealed class PeerEndpointTests : IAsyncLifetime
         Assert.Single(_node.Log.Lines, line => line.Level == LogLevel.Warning);
     }
 
+    [Theory]
+    [InlineData("other-cluster", "correct the address")]
+    [InlineData("no-common-version", "upgrade one release at a time")]
+    [InlineData("wrong-destination", "its disk was lost or replaced")]
+    [InlineData("lower-start", "old copy of its disk")]
+    public async Task A_peer_that_does_not_belong_here_is_refused_logged_and_counted(string reason, string text)
+    {
+        (RawPeer known, _) = await RawPeer.GreetAsync(_node, Caller with { StartCount = 5 }, Self.Server);
+        using RawPeer first = known;
+        NodeIdentity caller = Caller with { StartCount = 6 };
+        var hello = new Hello(PeerHandshake.MinVersion, PeerHandshake.MaxVersion, StreamKind.Control, caller, Self.Server, "");
+        hello = reason switch
+        {
+            "other-cluster" => hello with { Caller = caller with { Cluster = new ClusterUid(77) } },
+            "no-common-version" => hello with { MinVersion = PeerHandshake.MaxVersion + 1, MaxVersion = PeerHandshake.MaxVersion + 3 },
+            "wrong-destination" => hello with { Expected = Self.Server with { Storage = new StorageId(77) } },
+            _ => hello with { Caller = caller with { StartCount = 4 } },
+        };
+        using var writer = new FrameWriter();
+        PeerHandshake.Write(writer, hello);
+        using RawPeer peer = await RawPeer.OpenAsync(_node, StreamKind.Control, writer.Written);
+
+        Welcome welcome = PeerHandshake.ReadWelcome((await peer.NextAsync())!.Value);
+
+        Assert.Equal(reason, PeerMetrics.LabelOf(welcome.Reason));
+        Assert.Contains(text, welcome.Text, StringComparison.Ordinal);
+        await Eventually.HoldsAsync(() => _node.Log.Lines.Any(line => line.Level == LogLevel.Warning && line.Text.Contains(text, StringComparison.Ordinal)), "the log to say why");
+        Assert.Contains($"raft.peer.refused reason={reason}", _counted);
+    }
+
     [Fact]
     public async Task A_twin_is_refused_over_the_wire()
     {
@@ -77,6 +110,62 @@ public sealed class PeerEndpointTests : IAsyncLifetime
         using (first)
         using (twin)
             Assert.Equal(Refusal.Twin, welcome!.Reason);
+    }
+
+    [Fact]
+    public async Task A_later_start_ends_all_streams_of_the_earlier_one_which_never_come_back()
+    {
+        // Fault 38: two pods of one identity. The copy was started once more, so it is the one that counts.
+        StreamKind[] kinds = Enum.GetValues<StreamKind>();
+        List<RawPeer> earlier = [];
+        foreach (StreamKind kind in kinds)
+            earlier.Add((await RawPeer.GreetAsync(_node, Caller, Self.Server, kind)).Peer);
+
+        NodeIdentity later = Caller with { StartCount = 2, StartNonce = 2 };
+        (RawPeer control, Welcome? welcome) = await RawPeer.GreetAsync(_node, later, Self.Server);
+        using (control)
+        {
+            Assert.Equal(Refusal.None, welcome!.Reason);
+            foreach (RawPeer peer in earlier)
+            {
+                Assert.Null(await peer.NextAsync());
+                peer.Dispose();
+            }
+
+            foreach (StreamKind kind in kinds)
+            {
+                (RawPeer again, Welcome? refused) = await RawPeer.GreetAsync(_node, Caller, Self.Server, kind);
+                using (again)
+                    Assert.Equal(Refusal.LowerStart, refused!.Reason);
+            }
+
+            await control.WriteAsync(writer => MessageCodec.Write(writer, Address, Vote(7)));
+            await Eventually.HoldsAsync(() => _handler.Received.Count == 1, "the vote of the later start");
+        }
+    }
+
+    [Fact]
+    public async Task Two_disks_of_one_node_are_two_servers_and_neither_speaks_for_the_other()
+    {
+        NodeIdentity wiped = PeerNode.IdentityOf("n2", 22);
+        FrameAddress fromWiped = Address with { Source = FrameAddress.HashOf(wiped.Server) };
+        (RawPeer old, _) = await RawPeer.GreetAsync(_node, Caller, Self.Server);
+        (RawPeer young, Welcome? welcome) = await RawPeer.GreetAsync(_node, wiped, Self.Server);
+        using (old)
+        using (young)
+        {
+            Assert.Equal(Refusal.None, welcome!.Reason);
+            await old.WriteAsync(writer => MessageCodec.Write(writer, Address, Vote(1)));
+            await young.WriteAsync(writer => MessageCodec.Write(writer, fromWiped, Vote(2) with { From = wiped.Server }));
+            await Eventually.HoldsAsync(() => _handler.Received.Count == 2, "both votes");
+            Assert.Equal(
+                [(1, Caller.Server), (2, wiped.Server)],
+                _handler.Received.Select(message => (message.Term.Value, message.From)).OrderBy(vote => vote.Value));
+
+            // The one cannot speak in the other's name.
+            await young.WriteAsync(writer => MessageCodec.Write(writer, Address, Vote(3)));
+            Assert.Equal(FrameKind.Goodbye, (await young.NextAsync())?.Kind);
+        }
     }
 
     [Fact]

@@ -28,8 +28,9 @@ public sealed class SnapshotStreamTests : IAsyncLifetime
         {
             node.Transport.Group(Group).Start(node == _two ? _handler : new RecordingPeerHandler());
             node.Transport.Group(Group).ConfigurationChanged(both);
-            await Eventually.HoldsAsync(() => node.Transport.Peers.Single().IsConnected || node == _one, "the connections", node.Explain);
         }
+
+        await Eventually.HoldsAsync(() => _one.Transport.Peers.Single().IsConnected && _two.Transport.Peers.Single().IsConnected, "the connections", _one.Explain);
     }
 
     public async Task DisposeAsync()

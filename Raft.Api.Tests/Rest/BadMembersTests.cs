@@ -77,7 +77,7 @@ public sealed class BadMembersTests(TwoGroups two) : IClassFixture<TwoGroups>
             Assert.Equal("/problems#" + name, problem.GetProperty("type").GetString());
         }
 
-        Assert.Equal(3, (await Cluster[0].MembersAsync()).GetProperty("members").GetArrayLength());
+        Assert.Equal(3, (await Cluster[0].MembersOfAsync()).GetProperty("members").GetArrayLength());
     }
 
     [Fact]

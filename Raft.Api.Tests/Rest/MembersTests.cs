@@ -25,7 +25,7 @@ public sealed class MembersTests(ITestOutputHelper output)
         Assert.Equal("nothingToDo", again.GetProperty("outcome").GetString());
         Assert.Equal(["default", "orders"], again.GetProperty("groups").EnumerateArray().Select(group => group.GetProperty("group").GetString()));
         foreach (string group in new[] { "default", "orders" })
-            Assert.Equal("learner", (await other.MembersAsync(group)).KindOf("n4"));
+            Assert.Equal("learner", (await other.MembersOfAsync(group)).KindOf("n4"));
         Assert.Equal(["before"], await Journal.ReadAllAsync(fourth));
 
         using (HttpResponseMessage toLearner = await other.SendJsonAsync("POST", "/v1/leader/transfer", """{"target":"n4"}"""))
@@ -36,7 +36,8 @@ public sealed class MembersTests(ITestOutputHelper output)
         try
         {
             await asked.AppendAsync("while it stands still");
-            using HttpResponseMessage promoted = await asked.SendJsonAsync("POST", "/v1/members/n4/promote?timeoutMs=200", null);
+            const string swap = """{"members":[{"id":"n1"},{"id":"n2"},{"id":"n3","voter":false},{"id":"n4","voter":true}]}""";
+            using HttpResponseMessage promoted = await asked.SendJsonAsync("PUT", "/v1/members?timeoutMs=200", swap);
             await RestClient.AssertStatusAsync(HttpStatusCode.Accepted, promoted);
             Assert.Equal("/v1/members", promoted.Headers.Location?.ToString());
             Assert.Equal("inProgress", (await promoted.JsonAsync()).GetProperty("outcome").GetString());
@@ -55,7 +56,8 @@ public sealed class MembersTests(ITestOutputHelper output)
                 Assert.NotNull(second.Headers.RetryAfter);
             }
 
-            Assert.Equal("inProgress", (await other.AskAsync("POST", "/v1/members/n4/promote?timeoutMs=100", status: HttpStatusCode.Accepted)).GetProperty("outcome").GetString());
+            foreach ((string method, string path, string? body) in new[] { ("PUT", "/v1/members?timeoutMs=100", swap), ("POST", "/v1/members/n4/promote?timeoutMs=100", null) })
+                Assert.Equal("inProgress", (await other.AskAsync(method, path, body, HttpStatusCode.Accepted)).GetProperty("outcome").GetString());
         }
         finally
         {
@@ -65,16 +67,19 @@ public sealed class MembersTests(ITestOutputHelper output)
         // Voter, and leader.
         await asked.WaitAsync(async () => (await asked.GetJsonAsync("/v1/members")) is { } members
             && members.GetProperty("change").ValueKind == JsonValueKind.Null && members.GetProperty("groupsInChange").GetArrayLength() == 0, "the change to be done");
-        Assert.Equal("voter", (await fourth.MembersAsync("orders")).KindOf("n4"));
+        JsonElement swapped = await fourth.MembersOfAsync("orders");
+        Assert.Equal(("learner", "voter"), (swapped.KindOf("n3"), swapped.KindOf("n4")));
         JsonElement handedOver = await asked.AskAsync("POST", "/v1/leader/transfer", """{"target":"n4"}""");
         Assert.All(handedOver.GetProperty("groups").EnumerateArray(), group => Assert.Equal("n4", group.GetProperty("leader").GetString()));
 
         // Learner again, by way of another leader; and gone.
         await other.AskAsync("POST", "/v1/members/n4/demote?timeoutMs=60000");
-        Assert.Equal("learner", (await other.MembersAsync()).KindOf("n4"));
+        Assert.Equal("learner", (await other.MembersOfAsync()).KindOf("n4"));
         JsonElement removed = await other.AskAsync("DELETE", "/v1/members/n4?timeoutMs=60000");
         Assert.Equal("done", removed.GetProperty("outcome").GetString());
-        Assert.Equal("none", (await asked.MembersAsync("orders")).KindOf("n4"));
+        Assert.Equal("none", (await asked.MembersOfAsync("orders")).KindOf("n4"));
+        Assert.Equal("done", (await asked.AskAsync("POST", "/v1/members/n3/promote?timeoutMs=60000")).GetProperty("outcome").GetString());
+        Assert.Equal("voter", (await asked.MembersOfAsync("orders")).KindOf("n3"));
         await cluster.WaitUntilReadyAsync();
         await asked.AppendAsync("after");
     }
@@ -84,11 +89,12 @@ public sealed class MembersTests(ITestOutputHelper output)
     {
         await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, TwoGroups.Configure);
         NodeProcess asked = await cluster.FollowerAsync();
+        await asked.WaitAsync(
+            async () => (await asked.MembersOfAsync()).GetProperty("members").EnumerateArray().All(member => member.GetProperty("alive").ValueKind == JsonValueKind.True), "the leader to say that all are alive");
         using HttpResponseMessage members = await asked.GetAsync("/v1/members");
         string tag = members.Headers.ETag!.ToString();
         JsonElement seen = await members.JsonAsync();
         Assert.Equal($"\"{seen.GetProperty("configurationIndex").GetInt64()}\"", tag);
-        Assert.All(seen.GetProperty("members").EnumerateArray(), member => Assert.True(member.GetProperty("alive").GetBoolean(), member.ToString()));
 
         string gone = cluster.Nodes.First(node => node != asked && node.Id != seen.GetProperty("leader").GetString()).Id;
         string two = $$"""{"members":[{{string.Join(',', cluster.Nodes.Where(node => node.Id != gone).Select(node => $$"""{"id":"{{node.Id}}"}"""))}}]}""";
@@ -97,7 +103,7 @@ public sealed class MembersTests(ITestOutputHelper output)
         Assert.NotEqual(tag, put.Headers.ETag!.ToString());
         Assert.Equal("done", (await put.JsonAsync()).GetProperty("outcome").GetString());
         foreach (string group in new[] { "default", "orders" })
-            Assert.Equal("none", (await asked.MembersAsync(group)).KindOf(gone));
+            Assert.Equal("none", (await asked.MembersOfAsync(group)).KindOf(gone));
 
         using HttpResponseMessage late = await asked.SendJsonAsync("PUT", "/v1/members", two, ifMatch: tag);
         Assert.Equal("/problems#configuration-moved", (await RestClient.AssertProblemAsync(HttpStatusCode.PreconditionFailed, "notSubmitted", late)).GetProperty("type").GetString());
@@ -117,12 +123,12 @@ public sealed class MembersTests(ITestOutputHelper output)
         await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, TwoGroups.Configure);
         NodeProcess leader = await cluster.LeaderAsync(), dead = cluster.Nodes.First(node => node != leader), asked = cluster.Nodes.Last(node => node != leader && node != dead);
         await asked.AskAsync("POST", "/v1/members?timeoutMs=60000", $$"""{"id":"{{dead.Id}}","apiUrl":"http://127.0.0.1:9"}""");
-        JsonElement changed = (await asked.MembersAsync("orders")).GetProperty("members").EnumerateArray().Single(member => member.GetProperty("id").GetString() == dead.Id);
+        JsonElement changed = (await asked.MembersOfAsync("orders")).GetProperty("members").EnumerateArray().Single(member => member.GetProperty("id").GetString() == dead.Id);
         Assert.Equal(("http://127.0.0.1:9", dead.PeerUrl, "voter"), (changed.GetProperty("apiUrl").GetString(), changed.GetProperty("peerUrl").GetString(), changed.GetProperty("kind").GetString()));
 
         await dead.KillAsync();
         await asked.WaitAsync(
-            async () => (await asked.MembersAsync()).GetProperty("members").EnumerateArray().Single(member => member.GetProperty("id").GetString() == dead.Id).GetProperty("alive") is { ValueKind: JsonValueKind.False },
+            async () => (await asked.MembersOfAsync()).GetProperty("members").EnumerateArray().Single(member => member.GetProperty("id").GetString() == dead.Id).GetProperty("alive") is { ValueKind: JsonValueKind.False },
             "the dead one to be seen as dead");
         using HttpResponseMessage answer = await asked.SendJsonAsync("POST", "/v1/groups/default/leader/transfer", $$"""{"target":"{{dead.Id}}"}""");
         Assert.Equal("/problems#invalid-target", (await RestClient.AssertProblemAsync(HttpStatusCode.Conflict, "notSubmitted", answer)).GetProperty("type").GetString());

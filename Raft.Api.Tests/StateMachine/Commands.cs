@@ -29,12 +29,28 @@ internal sealed class Driver
 {
     private long _index;
 
-    public Store Store { get; } = new();
+    public Store Store { get; private init; } = new();
     public long TimeMs { get; set; } = 1_700_000_000_000;
 
     public StoreResult Apply(byte[] command)
     {
         IReadOnlyList<object?> results = Store.ApplyAsync([new CommittedCommand(new LogIndex(++_index), new Term(2), TimeMs, command)], CancellationToken.None).AsTask().GetAwaiter().GetResult();
         return Assert.IsAssignableFrom<StoreResult>(Assert.Single(results));
+    }
+
+    public async Task<byte[]> PictureAsync()
+    {
+        using IStateSnapshot picture = Store.TakeSnapshot();
+        var target = new MemoryStream();
+        await picture.WriteAsync(target, CancellationToken.None);
+        return target.ToArray();
+    }
+
+    /// <summary>Another store that has loaded a picture of this one, and goes on where it stands.</summary>
+    public async Task<Driver> CopyAsync()
+    {
+        var copy = new Driver { TimeMs = TimeMs, _index = _index };
+        await copy.Store.LoadSnapshotAsync(new MemoryStream(await PictureAsync()), CancellationToken.None);
+        return copy;
     }
 }

@@ -17,7 +17,7 @@ internal static class GroupRequests
         return await answer.JsonAsync();
     }
 
-    public static Task<JsonElement> MembersAsync(this NodeProcess node, string group = "default") => node.GetJsonAsync($"/v1/groups/{group}/members");
+    public static Task<JsonElement> MembersOfAsync(this NodeProcess node, string group = "default") => node.GetJsonAsync($"/v1/groups/{group}/members");
 
     public static string KindOf(this JsonElement members, string node) =>
         members.GetProperty("members").EnumerateArray().Where(member => member.GetProperty("id").GetString() == node).Select(member => member.GetProperty("kind").GetString()!).SingleOrDefault("none");
@@ -26,7 +26,7 @@ internal static class GroupRequests
     public static async Task<string> LeaderOfAsync(this NodeProcess node, string group = "default")
     {
         string? leader = null;
-        await node.WaitAsync(async () => (leader = (await node.MembersAsync(group)).GetProperty("leader").GetString()) is not null, $"a leader of {group}");
+        await node.WaitAsync(async () => (leader = (await node.MembersOfAsync(group)).GetProperty("leader").GetString()) is not null, $"a leader of {group}");
         return leader!;
     }
 

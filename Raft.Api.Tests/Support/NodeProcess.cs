@@ -41,6 +41,9 @@ public sealed class NodeProcess : IAsyncDisposable
 
     public static string HostAssembly => Path.Combine(AppContext.BaseDirectory, "Raft.Host.dll");
 
+    /// <summary>Another program that is a node, such as a sample.</summary>
+    public string Assembly { get; init; } = HostAssembly;
+
     public string Id { get; }
     public string DataDirectory { get; set; }
     public string ApiUrl { get; }
@@ -78,7 +81,7 @@ public sealed class NodeProcess : IAsyncDisposable
         if (IsRunning)
             throw new InvalidOperationException($"{Id} is running.");
 
-        List<string> command = [.. Wrapper, "dotnet", HostAssembly, .. Arguments];
+        List<string> command = [.. Wrapper, "dotnet", Assembly, .. Arguments];
         var start = new ProcessStartInfo(command[0], command.Skip(1))
         {
             RedirectStandardOutput = true,

@@ -23,7 +23,18 @@ internal sealed class ProtocolCluster
         }
     }
 
+    /// <summary>A server that is in no cluster yet: its disk is empty.</summary>
+    public ProtocolNode AddEmpty(int number, int seed = 7, Func<ProtocolSettings, ProtocolSettings>? adjust = null)
+    {
+        var node = new ProtocolNode(IdOf(number), new TestDisk(), new View(this, IdOf(number)), seed + (number * 1000), adjust);
+        Nodes.Add(node);
+        return node;
+    }
+
     public List<ProtocolNode> Nodes { get; } = [];
+
+    /// <summary>Sees every snapshot that is about to be delivered; false loses it.</summary>
+    public Func<ServerId, SnapshotToSend, bool> SnapshotFilter { get; set; } = (_, _) => true;
 
     /// <summary>Sees every message that is about to be delivered; false drops it.</summary>
     public Func<Message, bool> Filter { get; set; } = _ => true;
@@ -75,7 +86,8 @@ internal sealed class ProtocolCluster
                 _network.AddRange(node.TakeSent());
             }
 
-            if (_network.Count == 0)
+            bool hasSentSnapshots = DeliverSnapshots();
+            if (_network.Count == 0 && !hasSentSnapshots)
                 return;
             Message[] messages = [.. _network];
             _network.Clear();
@@ -87,6 +99,37 @@ internal sealed class ProtocolCluster
         }
 
         throw new InvalidOperationException("The cluster does not come to rest.");
+    }
+
+    /// <summary>Transfers from end to end: the content, and the answer once it is loaded. False when there was nothing to do.</summary>
+    private bool DeliverSnapshots()
+    {
+        bool hasDone = false;
+        foreach (ProtocolNode node in Nodes.Where(node => node.IsUp).ToList())
+        {
+            foreach (SnapshotToSend transfer in node.SnapshotsToSend.ToList())
+            {
+                hasDone = true;
+                node.SnapshotsToSend.Remove(transfer);
+                bool arrives = IsConnected(node.Id, transfer.Peer) && SnapshotFilter(node.Id, transfer)
+                    && Find(transfer.Peer) is { IsUp: true } receiver
+                    && receiver.Receive(node.Id, node.StartCount, transfer.Term, transfer.Snapshot, node.Disk.Files[transfer.Snapshot.SnapshotId]);
+                if (!arrives)
+                    node.Protocol.OnSnapshotSent(transfer.Peer, transfer.Term, matchIndex: null);
+            }
+
+            foreach ((ServerId leader, Term term, LogIndex index) in node.Installed)
+            {
+                hasDone = true;
+                bool arrives = IsConnected(node.Id, leader);
+                if (Find(leader) is { IsUp: true } sender)
+                    sender.Protocol.OnSnapshotSent(node.Id, term, arrives ? index : null);
+            }
+
+            node.Installed.Clear();
+        }
+
+        return hasDone;
     }
 
     public void Tick(int ticks = 1)
@@ -105,8 +148,24 @@ internal sealed class ProtocolCluster
         Settle();
         for (int i = 0; i < ticksMax && !claim(); i++)
             Tick();
-        Assert.True(claim());
+        Assert.True(claim(), Describe());
     }
+
+    /// <summary>Where everybody stands, for whoever reads a failure.</summary>
+    public string Describe() => string.Join('\n', Nodes.Select(node =>
+    {
+        RaftProtocol protocol = node.Protocol;
+        Configuration configuration = protocol.Configuration;
+        string members = $"[{Names(configuration.Current)}]" + (configuration.IsJoint ? $" from [{Names(configuration.Previous)}]" : "")
+            + (configuration.Target.Count > 0 ? $" to [{Names(configuration.Target)}]" : "");
+        string peers = string.Join(' ', protocol.Peers.Select(peer => $"{peer.Server.Node}:{peer.State}:{peer.MatchIndex}:{peer.CaughtUpRounds}"));
+        return $"{node.Id.Node} {(node.IsUp ? protocol.Role : "down")} term {protocol.CurrentTerm} leader {protocol.Leader?.Node} log {protocol.FirstIndex}-{protocol.LastIndex} "
+            + $"commit {protocol.CommitIndex} durable {protocol.DurableIndex} applied {node.Applied.Count} snapshot {protocol.Snapshot?.Index} "
+            + $"installing {node.Installing?.Index} transfers {node.SnapshotsToSend.Count} writes {node.WritesUnderWay} "
+            + $"configuration {protocol.ConfigurationIndex} {members} {peers}{(protocol.IsTransferring ? " transferring" : "")}";
+    }));
+
+    private static string Names(IEnumerable<Member> members) => string.Join(' ', members.Select(member => $"{member.Node}{(member.Kind == MemberKind.Voter ? "" : $"({member.Kind})")}"));
 
     public ProtocolNode Elect(int? number = null)
     {
@@ -120,7 +179,8 @@ internal sealed class ProtocolCluster
             return this[wanted];
         }
 
-        TickUntil(() => LeaderOrNull is { } leader && Nodes.All(node => !node.IsUp || node.Protocol.Leader == leader.Id));
+        TickUntil(() => LeaderOrNull is { } leader
+            && Nodes.All(node => !node.IsUp || node.Protocol.Leader == leader.Id || !leader.Protocol.Configuration.Contains(node.Id)));
         Tick(2);
         return Leader;
     }

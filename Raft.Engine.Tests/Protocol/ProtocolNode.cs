@@ -10,6 +10,7 @@ internal sealed class ProtocolNode
     private readonly int _seed;
     private readonly Queue<OutputBatch> _writing = new();
     private long _start;
+    private int _files;
 
     public ProtocolNode(ServerId id, TestDisk disk, IPeerLiveness liveness, int seed, Func<ProtocolSettings, ProtocolSettings>? adjust = null)
     {
@@ -35,6 +36,16 @@ internal sealed class ProtocolNode
     public List<RoleChange> RoleChanges { get; } = [];
     public List<Configuration> Configurations { get; } = [];
     public List<EntriesWanted> EntriesWanted { get; } = [];
+
+    /// <summary>Transfers that the leader wants and nobody has begun.</summary>
+    public List<SnapshotToSend> SnapshotsToSend { get; } = [];
+    public List<ServerId> LostData { get; } = [];
+
+    /// <summary>A snapshot was received and is not loaded yet: whom to answer, and in which term.</summary>
+    public (ServerId Leader, Term Term, LogIndex Index)? Installing { get; private set; }
+
+    /// <summary>Installed and loaded; the answer is on its way to whoever asks for it.</summary>
+    public List<(ServerId Leader, Term Term, LogIndex Index)> Installed { get; } = [];
     public int WritesUnderWay => _writing.Count;
 
     /// <summary>Reads of older entries are answered at once; a test that wants to see them says no.</summary>
@@ -46,6 +57,7 @@ internal sealed class ProtocolNode
         var settings = new ProtocolSettings { Self = Id, StartCount = _start };
         Protocol = new RaftProtocol(_adjust(settings), Disk.Load(), _liveness, new Random(unchecked((_seed * 31) + (int)_start)));
         Applied.Clear();
+        Installing = null;
         IsUp = true;
     }
 
@@ -56,6 +68,9 @@ internal sealed class ProtocolNode
             Disk.Write(batch.Persist);
         _writing.Clear();
         Sent.Clear();
+        SnapshotsToSend.Clear();
+        Installed.Clear();
+        Disk.Crash();
         IsUp = false;
     }
 
@@ -67,6 +82,12 @@ internal sealed class ProtocolNode
             OutputBatch batch = Protocol.TakeOutput();
             Sent.AddRange(batch.SendAtOnce);
             _writing.Enqueue(batch);
+            if (batch.AbortTransfers)
+                SnapshotsToSend.Clear();
+            SnapshotsToSend.AddRange(batch.SnapshotsToSend);
+            LostData.AddRange(batch.LostData);
+            if (batch.SnapshotToLoad is { } snapshot)
+                Load(snapshot);
             foreach (Entry entry in batch.ToApply)
             {
                 Assert.Equal(Applied.Count + 1, entry.Index.Value);
@@ -84,6 +105,59 @@ internal sealed class ProtocolNode
             EntriesWanted.AddRange(batch.EntriesWanted);
             if (AnswersReads)
                 AnswerReads();
+        }
+    }
+
+    /// <summary>A snapshot of all that is applied, if that is news.</summary>
+    public SnapshotDescriptor? TakeSnapshot()
+    {
+        if (Applied.Count == 0 || Applied[^1].Index <= (Protocol.Snapshot?.Index ?? LogIndex.Zero))
+            return null;
+
+        LogIndex index = Applied[^1].Index;
+        (Term term, Configuration configuration, LogIndex configurationIndex) = Protocol.DescribeSnapshot(index);
+        Assert.Equal(Applied[^1].Term, term);
+        var descriptor = new SnapshotDescriptor(NextFile(Applied), index, term, configuration, configurationIndex, SizeBytes: index.Value, Hash: 1);
+        Protocol.OnSnapshotTaken(descriptor);
+        return descriptor;
+    }
+
+    /// <summary>A leader's snapshot came whole. True when it will be installed, or is not needed: then the answer is in <see cref="Installed"/>.</summary>
+    public bool Receive(ServerId from, long start, Term term, SnapshotDescriptor descriptor, List<Entry> content)
+    {
+        switch (Protocol.JudgeSnapshot(from, start, term, LogIndex.Zero, descriptor))
+        {
+            case SnapshotVerdict.NotNeeded:
+                Installed.Add((from, term, Protocol.CommitIndex));
+                return true;
+            case SnapshotVerdict.Refused:
+                return false;
+        }
+
+        if (Installing is not null || !Protocol.InstallSnapshot(from, term, descriptor with { SnapshotId = NextFile(content) }))
+            return false;
+        Installing = (from, term, descriptor.Index);
+        return true;
+    }
+
+    private string NextFile(List<Entry> content)
+    {
+        string id = $"{Id.Node}-{_start}-{++_files}";
+        Disk.Files.Add(id, [.. content]);
+        return id;
+    }
+
+    private void Load(SnapshotDescriptor snapshot)
+    {
+        Assert.Equal(snapshot, Disk.Snapshot); // durable before it is loaded
+        Applied.Clear();
+        Applied.AddRange(Disk.Files[snapshot.SnapshotId]);
+        Assert.Equal(snapshot.Index.Value, Applied.Count);
+        Protocol.OnApplied(snapshot.Index);
+        if (Installing is { } installing && installing.Index == snapshot.Index)
+        {
+            Installed.Add(installing);
+            Installing = null;
         }
     }
 

@@ -5,12 +5,13 @@ namespace Raft.Engine.Tests.Protocol;
 
 /// <summary>
 /// Nodes on a network that loses, doubles, delays and reorders, with disks that complete when they like, crashes that
-/// keep any prefix of the writes under way, partitions, and liveness frames that lag and lie. Afterwards everything is
-/// healed, and the group must come to rest with one leader and equal logs.
+/// keep any prefix of the writes under way, partitions, liveness frames that lag and lie, snapshots taken and sent at any
+/// moment, and changes of members. Afterwards everything is healed, and the group must come to rest with one leader, no
+/// change half done, and equal logs.
 /// </summary>
 public class RandomClusterTests
 {
-    private const int SeedsPerCase = 40;
+    private const int SeedsPerCase = 60;
 
     [Theory]
     [InlineData(1)]
@@ -44,6 +45,8 @@ public class RandomClusterTests
         private readonly SafetyChecks _checks;
         private readonly List<Message> _network = [];
         private readonly Dictionary<(ServerId, ReadId, long), LogIndex> _reads = [];
+        private readonly List<(SnapshotToSend Transfer, ProtocolNode Sender, long Start, List<Entry> Content)> _transfers = [];
+        private readonly bool _changesMembers;
         private readonly int _lossPercent;
         private int _added;
 
@@ -61,9 +64,13 @@ public class RandomClusterTests
             }
 
             bool isSmall = _random.Next(2) == 0;
-            _cluster = new ProtocolCluster(configuration, seed, settings => isSmall
-                ? settings with { MaxInFlightAppends = 2, MaxAppendBytes = 150, MaxInFlightBytes = 300, MaxCacheBytes = 200 }
-                : settings);
+            Func<ProtocolSettings, ProtocolSettings> adjust = settings => isSmall
+                ? settings with { MaxInFlightAppends = 2, MaxAppendBytes = 150, MaxInFlightBytes = 300, MaxCacheBytes = 200, SnapshotTrailingEntries = 3 }
+                : settings with { SnapshotTrailingEntries = 20 };
+            _cluster = new ProtocolCluster(configuration, seed, adjust);
+            _changesMembers = _random.Next(2) == 0;
+            for (int number = 11; _changesMembers && number <= 13; number++)
+                _cluster.AddEmpty(number, seed, adjust);
             foreach (ProtocolNode node in _cluster.Nodes)
             {
                 node.AnswersReads = false;
@@ -124,6 +131,18 @@ public class RandomClusterTests
             {
                 Disturb(node);
             }
+            else if (action < 69)
+            {
+                node.TakeSnapshot();
+            }
+            else if (action < 75)
+            {
+                MoveSnapshots(node);
+            }
+            else if (action < 76 && _changesMembers)
+            {
+                ChangeMembers(node);
+            }
 
             for (int i = _random.Next(4); i > 0; i--)
                 Deliver();
@@ -158,6 +177,54 @@ public class RandomClusterTests
             }
 
             node.Protocol.OnLivenessChanged();
+        }
+
+        /// <summary>A transfer takes any time; it arrives, or is lost, or its answer is.</summary>
+        private void MoveSnapshots(ProtocolNode node)
+        {
+            foreach (SnapshotToSend transfer in node.SnapshotsToSend)
+                _transfers.Add((transfer, node, node.StartCount, node.Disk.Files[transfer.Snapshot.SnapshotId]));
+            node.SnapshotsToSend.Clear();
+            if (_transfers.Count > 0 && _random.Next(2) == 0)
+            {
+                int at = _random.Next(_transfers.Count);
+                (SnapshotToSend transfer, ProtocolNode sender, long start, List<Entry> content) = _transfers[at];
+                if (_random.Next(4) > 0)
+                    _transfers.RemoveAt(at);    // else it comes a second time
+                bool arrives = _random.Next(100) >= _lossPercent && _cluster.IsConnected(sender.Id, transfer.Peer)
+                    && _cluster.Find(transfer.Peer) is { IsUp: true } receiver
+                    && receiver.Receive(sender.Id, start, transfer.Term, transfer.Snapshot, content);
+                if (!arrives && sender.IsUp && sender.StartCount == start)
+                    sender.Protocol.OnSnapshotSent(transfer.Peer, transfer.Term, matchIndex: null);
+            }
+
+            AnswerInstalled(node, _lossPercent);
+        }
+
+        private void AnswerInstalled(ProtocolNode node, int lossPercent)
+        {
+            foreach ((ServerId leader, Term term, LogIndex index) in node.Installed)
+            {
+                if (_cluster.Find(leader) is { IsUp: true } sender)
+                    sender.Protocol.OnSnapshotSent(node.Id, term, _random.Next(100) >= lossPercent ? index : null);
+            }
+
+            node.Installed.Clear();
+        }
+
+        private void ChangeMembers(ProtocolNode node)
+        {
+            if (node.Protocol.Role != Role.Leader)
+                return;
+            List<Member> wanted = [];
+            foreach (ProtocolNode one in _cluster.Nodes)
+            {
+                int number = int.Parse(one.Id.Node.Value[1..]);
+                if (_random.Next(2) == 0)
+                    wanted.Add(ProtocolCluster.MemberOf(number, _random.Next(4) == 0 ? MemberKind.Learner : MemberKind.Voter));
+            }
+
+            node.Protocol.ProposeChange(new MembershipChange { Set = wanted, IsForced = _random.Next(8) == 0 }, timeMs: 1);
         }
 
         private void StartRead(ProtocolNode node)
@@ -211,12 +278,21 @@ public class RandomClusterTests
                 node.AnswerReads();
             }
 
+            // Transfers of the wild time end, also those whose receiver crashed before it could answer.
+            foreach (ProtocolNode sender in _cluster.Nodes)
+            {
+                foreach (ProtocolNode receiver in _cluster.Nodes)
+                    sender.Protocol.OnSnapshotSent(receiver.Id, sender.Protocol.CurrentTerm, matchIndex: null);
+            }
+
             // Late messages of the wild time still arrive, in any order.
             foreach (Message message in _network)
                 _cluster.Find(message.To)?.Step(message);
 
             _cluster.TickUntil(() => _cluster.LeaderOrNull is { } leader && leader.Protocol.CommitIndex == leader.Protocol.LastIndex
-                && !leader.Protocol.Configuration.IsJoint && leader.Protocol.Configuration.CanVote(leader.Id)
+                && leader.Protocol.ConfigurationIndex <= leader.Protocol.CommitIndex
+                && leader.Protocol.Configuration is { IsJoint: false, Target.Count: 0 } settled && settled.CanVote(leader.Id)
+                && settled.Current.All(member => member.Kind != MemberKind.Joining)
                 && _cluster.Nodes.All(node => node.Protocol.Leader == leader.Id || !leader.Protocol.Configuration.Contains(node.Id)));
             while (_cluster.Leader.Protocol.AddEntry(EntryKind.Command, "last"u8.ToArray(), timeMs: 1) is null)
                 _cluster.Tick();

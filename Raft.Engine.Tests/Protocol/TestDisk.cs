@@ -2,11 +2,20 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Engine.Tests.Protocol;
 
-/// <summary>What survives a crash: requests take effect in order, each whole or not at all.</summary>
+/// <summary>What survives a crash: requests take effect in order, each whole or not at all. Snapshot files are there as soon as
+/// they are written; a start keeps only the one in force.</summary>
 internal sealed class TestDisk
 {
     public TermAndVote TermAndVote { get; private set; }
+
+    /// <summary>What the log holds, from <see cref="FirstIndex"/> on.</summary>
     public List<Entry> Log { get; } = [];
+    public LogIndex FirstIndex { get; private set; } = new(1);
+    public LogIndex LastIndex => FirstIndex + (Log.Count - 1);
+    public SnapshotDescriptor? Snapshot { get; private set; }
+
+    /// <summary>Snapshot id -> the applied entries that it stands for.</summary>
+    public Dictionary<string, List<Entry>> Files { get; } = [];
 
     /// <summary>How many of the last entries a start finds in memory; null for all.</summary>
     public int? RecentMax { get; set; }
@@ -20,9 +29,31 @@ internal sealed class TestDisk
             Log.RemoveAll(entry => entry.Index >= from);
         foreach (Entry entry in request.Entries)
         {
-            Assert.Equal(Log.Count + 1, entry.Index.Value);
+            Assert.Equal(LastIndex.Next, entry.Index);
             Log.Add(entry);
         }
+
+        if (request.Snapshot is { } snapshot)
+        {
+            Assert.True(snapshot.Index > (Snapshot?.Index ?? LogIndex.Zero), "a snapshot in force is replaced by an older one");
+            Assert.True(Files.ContainsKey(snapshot.SnapshotId), "a descriptor without its file");
+            Snapshot = snapshot;
+        }
+
+        if (request.DeleteThrough is { } through)
+        {
+            Assert.True(through <= Snapshot?.Index, "the log is deleted above the snapshot");
+            LogIndex last = LogIndex.Max(LastIndex, through);
+            Log.RemoveAll(entry => entry.Index <= through);
+            FirstIndex = LogIndex.Max(FirstIndex, through.Next);
+            Assert.Equal(last, LastIndex);
+        }
+    }
+
+    public void Crash()
+    {
+        foreach (string id in Files.Keys.Where(id => id != Snapshot?.SnapshotId).ToList())
+            Files.Remove(id);
     }
 
     public PersistedState Load()
@@ -35,10 +66,12 @@ internal sealed class TestDisk
         }
 
         return new PersistedState(
-            TermAndVote, null, new LogIndex(1), new LogIndex(Log.Count), runs,
+            TermAndVote, Snapshot, FirstIndex, LastIndex, runs,
             RecentMax is { } max ? Log.TakeLast(max).ToList() : [.. Log],
             Log.Where(entry => entry.Kind == EntryKind.Configuration).ToList());
     }
+
+    public Entry? At(LogIndex index) => index < FirstIndex || index > LastIndex ? null : Log[(int)(index - FirstIndex)];
 
     public List<Entry> Read(EntriesWanted wanted)
     {
@@ -46,7 +79,8 @@ internal sealed class TestDisk
         long bytes = 0;
         for (LogIndex index = wanted.From; index <= wanted.To && (entries.Count == 0 || bytes < wanted.MaxBytes); index = index.Next)
         {
-            Entry entry = Log[(int)index.Value - 1];
+            if (At(index) is not { } entry)
+                break;
             entries.Add(entry);
             bytes += entry.CostBytes;
         }

@@ -68,7 +68,7 @@ public sealed record AddEntryCall(ReadOnlyMemory<byte> Command, int TimeoutMs) :
 }
 
 /// <summary>Please change the members; answered with an <see cref="EntryAddedReply"/> once the first entry of the change is appended,
-/// with its index zero when there is nothing to do. Rule 8.</summary>
+/// or, when there is nothing to do, with the configuration that is as wanted: of term zero once that is committed. Rule 8.</summary>
 public sealed record ChangeMembersCall(MembershipChange Change, int TimeoutMs) : LeaderCall;
 
 /// <summary>Please hand leadership over; answered with a <see cref="TransferDoneReply"/>. Rule 10.</summary>

@@ -46,6 +46,7 @@ internal sealed class ProgressTracker
 
             progress.CanVote = configuration.CanVote(member.Id);
             progress.IsJoining = member.Kind == MemberKind.Joining;
+            progress.DepartingTicks = 0;        // it may have come back
             if (_byId.TryAdd(member.Id, progress) && progress != Self)
                 peers.Add(progress);
         }

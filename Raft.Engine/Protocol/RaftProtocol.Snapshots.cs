@@ -11,6 +11,7 @@ public sealed partial class RaftProtocol
     public (Term Term, Configuration Configuration, LogIndex ConfigurationIndex) DescribeSnapshot(LogIndex index)
     {
         Invariant.Holds(index <= ApplyBound);
+        Invariant.Holds(Snapshot is null || index >= Snapshot.Index); // of what came before nothing more is known
         Term? term = index == Snapshot?.Index ? Snapshot.Term : _log.TermAt(index);
         Invariant.Holds(term is not null);
         (LogIndex configurationIndex, Configuration configuration) = _configurations[LastConfigurationAtMost(index)];
@@ -90,6 +91,9 @@ public sealed partial class RaftProtocol
             return;
         }
 
+        // Which start of it said so is not known here. Until one acknowledges an append, a rejection proves no loss: it may
+        // have been sent before the snapshot came.
+        progress.AcknowledgedStart = long.MaxValue;
         progress.HasAcknowledged = true;
         bool isProgress = progress.Acknowledge(match);
         if (progress.State == ProgressState.Snapshot)

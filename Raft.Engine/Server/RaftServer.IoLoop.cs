@@ -43,7 +43,8 @@ public sealed partial class RaftServer
     private void Handle(OutputBatch batch)
     {
         _metrics.OnBatch(batch, _protocol.Role == Role.Leader ? _protocol.LastIndex : null);
-        _arePeersStale = true;
+        _arePeersStale |= batch.SendAtOnce.Count > 0 || batch.Persist is not null || batch.CommitIndex is not null
+            || batch.RoleChange is not null || batch.ConfigurationInForce is not null || batch.SnapshotsToSend.Count > 0;
         if (batch.AbortTransfers)
             _transfers.AbortAll();                  // before anything of the new term leaves. Rule 6
         if (batch.ConfigurationInForce is { } configuration)
@@ -147,6 +148,7 @@ public sealed partial class RaftServer
 
     private void StepAll(IReadOnlyList<Message> messages)
     {
+        _arePeersStale = true;
         _metrics.OnMessages(messages, areSent: false);
         foreach (Message message in messages)
         {

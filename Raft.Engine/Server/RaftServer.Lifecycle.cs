@@ -1,6 +1,7 @@
 using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
+using Raft.Engine.Shards;
 
 namespace Raft.Engine.Server;
 
@@ -68,6 +69,15 @@ public sealed partial class RaftServer
         _reception.CloseOutdated();
         RefreshPeers();
         SchedulePoll();
+    }
+
+    /// <summary>A tick and its poll, for measuring. Only on the shard.</summary>
+    internal void TickNow()
+    {
+        _shard.Verify();
+        _isPollDue = true;      // it follows at once
+        OnTick();
+        Poll();
     }
 
     private void RefreshPeers()

@@ -56,6 +56,9 @@ public sealed partial class RaftServer
                 change.Entry = ConfigurationEntry();
                 Review(change);
                 break;
+            case ChangeOutcome.InProgress when IsNewLeader:
+                Park(change);
+                break;
             case ChangeOutcome.InProgress:
                 EndFailed(change, new ConfigurationChangeInProgressException(result.Detail));
                 break;
@@ -70,6 +73,10 @@ public sealed partial class RaftServer
                 break;
         }
     }
+
+    /// <summary>A leader does not know what is committed before its first entry is: until then a change that was done long ago
+    /// looks like one that is under way.</summary>
+    private bool IsNewLeader => _protocol.TermAt(_protocol.CommitIndex) != _protocol.CurrentTerm;
 
     /// <summary>The configuration in force, as what a change that has nothing to do waits for: an earlier attempt may have
     /// appended it just now. Of term zero when it is committed, because the log may not tell its term any more.</summary>
@@ -221,12 +228,17 @@ public sealed partial class RaftServer
 
         if (!change.IsUntilSettled)
             End(change, entry.Index);
-        else if (IsSettled)
+        else if (IsSettled(change.Change))
             EndSettled(change);
     }
 
-    private bool IsSettled =>
-        !_protocol.Configuration.IsJoint && _protocol.Configuration.Target.Count == 0 && _protocol.ConfigurationIndex <= _committedKnown;
+    /// <summary>Nothing of the change is on its way any more: whether it came out as wanted is another question.</summary>
+    private bool IsSettled(MembershipChange change)
+    {
+        Configuration now = _protocol.Configuration;
+        return !now.IsJoint && now.Target.Count == 0 && _protocol.ConfigurationIndex <= _committedKnown
+            && !now.Current.Any(member => member.Kind == MemberKind.Joining && (change.Set ?? change.Add).Any(wanted => wanted.Id == member.Id));
+    }
 
     private void EndSettled(LocalChange change)
     {
@@ -296,7 +308,7 @@ public sealed partial class RaftServer
         });
     }
 
-    /// <summary>False: leadership is being handed over, and it is seen at the next tick how that ended.</summary>
+    /// <summary>False: leadership is being handed over, or was just taken over; it is tried again when that is settled.</summary>
     private bool TryPropose(RemoteChange change)
     {
         if (_protocol.Role == Role.Leader && !_protocol.Configuration.Contains(change.From))
@@ -308,7 +320,7 @@ public sealed partial class RaftServer
         ChangeResult result = _protocol.Role == Role.Leader
             ? _protocol.ProposeChange(change.Change, EntryTimeMs())
             : new ChangeResult(ChangeOutcome.NotLeader, default, "");
-        if (result.Outcome == ChangeOutcome.Transferring)
+        if (result.Outcome == ChangeOutcome.Transferring || (result.Outcome == ChangeOutcome.InProgress && IsNewLeader))
             return false;
 
         SchedulePoll();

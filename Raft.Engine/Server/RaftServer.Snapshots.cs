@@ -47,6 +47,7 @@ public sealed partial class RaftServer
             return;
 
         _protocol.OnSnapshotSent(peer, term, matchIndex);
+        _arePeersStale = true;
         SchedulePoll();
     }
 

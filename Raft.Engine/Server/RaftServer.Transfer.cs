@@ -145,7 +145,7 @@ public sealed partial class RaftServer
                 break;
             case null when failure is not RaftException { Outcome: WriteOutcome.NotSubmitted }:
                 call.Lost = leader;     // not asked again: it may have been done, and twice is once too often
-                ReviewTransfers(now: null);
+                Review(call, now: null);
                 break;
             default:
                 Park(call);

@@ -238,6 +238,7 @@ public sealed partial class RaftServer
             _committedTerm = term;
             foreach (LocalWrite write in _waiters.TakeCommittedOfTermsBelow(term))
                 EndDropped(write);
+            RetryChanges();         // a new leader knows now whether another change is under way
         }
 
         ReviewMembership();

@@ -11,6 +11,7 @@ namespace Raft.Host.Api;
 /// <summary>This node, the others, the groups, the configuration. None of it needs a leader.</summary>
 internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness, FormationDesk desk, NodeSettings settings, NodeDrain drain, OtherNodes others)
 {
+    private static readonly TimeSpan MemberPatience = TimeSpan.FromMilliseconds(500);
     private static readonly string[] SecretNames = ["password", "secret", "token"];
 
     public Task StatusAsync(HttpContext context) => Answers.WriteJsonAsync(context, StatusCodes.Status200OK, OwnStatus(), ApiJson.Default.NodeStatusDocument);
@@ -90,7 +91,7 @@ internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness
     }
 
     private Task<(NodeStatusDocument?, string?)> AskAsync(string apiUrl, CancellationToken cancellation) =>
-        others.AskAsync(apiUrl, "/v1/status", ApiJson.Default.NodeStatusDocument, cancellation);
+        others.AskAsync(apiUrl, "/v1/status", ApiJson.Default.NodeStatusDocument, MemberPatience, cancellation);
 
     private static void Mask(JsonNode? node)
     {

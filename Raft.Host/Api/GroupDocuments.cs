@@ -59,9 +59,12 @@ internal static class GroupDocuments
             [.. configuration.All.Select(member => MemberOf(member, group.Server.Id, server))], GroupsInChange: null);
     }
 
-    /// <summary>Committed, not joint, and nothing more wanted.</summary>
+    /// <summary>Committed, not joint, nobody joins, and nothing more is wanted.</summary>
     public static bool IsSettled(ServerStatus server) =>
-        !server.Configuration.IsJoint && server.Configuration.Target.Count == 0 && server.ConfigurationIndex <= server.CommitIndex;
+        !server.Configuration.IsJoint && !IsCatchingUp(server.Configuration) && server.ConfigurationIndex <= server.CommitIndex;
+
+    private static bool IsCatchingUp(Configuration configuration) =>
+        configuration.Target.Count > 0 || configuration.Current.Any(member => member.Kind == MemberKind.Joining);
 
     private static ChangeInProgressDocument? ChangeOf(ServerStatus server)
     {
@@ -71,8 +74,8 @@ internal static class GroupDocuments
         Configuration configuration = server.Configuration;
         IReadOnlyList<Member> target = configuration.Target.Count > 0 ? configuration.Target : configuration.Current;
         return new ChangeInProgressDocument(
-            configuration.IsJoint ? "joint" : configuration.Target.Count > 0 ? "catchingUp" : "committing",
-            [.. target.Select(member => MemberOf(member, isLeaving: false))]);
+            configuration.IsJoint ? "joint" : IsCatchingUp(configuration) ? "catchingUp" : "committing",
+            [.. target.Select(member => MemberOf(member.Kind == MemberKind.Joining ? member with { Kind = MemberKind.Voter } : member, isLeaving: false))]);
     }
 
     private static bool IsLeaving(Member member, Configuration configuration) =>

@@ -16,6 +16,7 @@ internal sealed class MembersEndpoints(ApiServices services, ClusterMembers node
 {
     private const string Resource = "members";
     private const string NotThere = "unknownMember";
+    private static readonly TimeSpan LeaderPatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
 
     /// <summary>What one group is asked for; null when the member that it is about is not there.</summary>
@@ -30,7 +31,7 @@ internal sealed class MembersEndpoints(ApiServices services, ClusterMembers node
         if (!Query.Flag(context.Request, "local") && server.Leader is { } leader && leader != group.Server.Id
             && server.Configuration.All.FirstOrDefault(member => member.Id == leader) is { } known)
         {
-            (seen, _) = await others.AskAsync(known.ApiUrl, $"/v1/groups/{group.Id}/members?local=true", ApiJson.Default.MemberListDocument, context.RequestAborted);
+            (seen, _) = await others.AskAsync(known.ApiUrl, $"/v1/groups/{group.Id}/members?local=true", ApiJson.Default.MemberListDocument, LeaderPatience, context.RequestAborted);
         }
 
         // An answer of one that is behind us is no better than ours.

@@ -7,12 +7,14 @@ internal sealed class Peer
 {
     private volatile string _url;
     private volatile bool _isStopped;
+    private long _heardAt;
 
     public Peer(ServerId server, string url, bool isLearned, PeerContext context, IPeerEvents events)
     {
         Server = server;
         _url = url;
         IsLearned = isLearned;
+        HeardAt = context.Time.GetTimestamp();
         Calls = new PendingCalls(server);
         Control = new PeerLink(this, StreamKind.Control, context, events);
         Bulk = new PeerLink(this, StreamKind.Bulk, context, events);
@@ -21,8 +23,15 @@ internal sealed class Peer
 
     public ServerId Server { get; }
 
-    /// <summary>In no configuration: known because it called us.</summary>
+    /// <summary>In no configuration: known because it calls us.</summary>
     public bool IsLearned { get; set; }
+
+    /// <summary>When it last said something to a group; liveness does not count.</summary>
+    public long HeardAt
+    {
+        get => Volatile.Read(ref _heardAt);
+        set => Volatile.Write(ref _heardAt, value);
+    }
 
     public PendingCalls Calls { get; }
     public PeerLink Control { get; }

@@ -11,6 +11,7 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
     private volatile Dictionary<ServerId, Peer> _peers = [];
     private volatile string _ownUrl = context.Settings.AdvertisedUrl ?? "";
     private bool _isStarted;
+    private ITimer? _sweep;
 
     /// <summary>Replaced, never changed: reading needs no lock.</summary>
     public Dictionary<ServerId, Peer> Peers => _peers;
@@ -25,6 +26,8 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
         lock (_gate)
         {
             _isStarted = true;
+            TimeSpan half = context.Settings.LearnedQuiet / 2;
+            _sweep = context.Time.CreateTimer(static self => ((PeerDirectory)self!).Sweep(), this, half, half); // not null: this
             Follow();
         }
     }
@@ -87,7 +90,25 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
         }
     }
 
-    public async Task StopAsync() => await Task.WhenAll(_peers.Values.Select(peer => peer.StopAsync()));
+    public async Task StopAsync()
+    {
+        if (_sweep is not null)
+            await _sweep.DisposeAsync();
+        await Task.WhenAll(_peers.Values.Select(peer => peer.StopAsync()));
+    }
+
+    /// <summary>Two servers that no longer name each other would keep their streams to each other for ever, each because of
+    /// the other's. Whoever has been quiet is let go; its next word makes it known again.</summary>
+    private void Sweep()
+    {
+        lock (_gate)
+        {
+            if (_peers.Values.Any(IsQuiet))
+                Keep(_peers.Where(peer => !IsQuiet(peer.Value)));
+        }
+
+        bool IsQuiet(Peer peer) => peer.IsLearned && context.Time.GetElapsedTime(peer.HeardAt) > context.Settings.LearnedQuiet;
+    }
 
     private void Follow()
     {
@@ -111,6 +132,8 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
             else if (inbound.IsOpen(server))
             {
                 // No configuration names it (any more). While it calls us, it gets its answers, and is told of its removal.
+                if (!peer.IsLearned)
+                    peer.HeardAt = context.Time.GetTimestamp();
                 peer.IsLearned = true;
                 peers.Add(server, peer);
             }

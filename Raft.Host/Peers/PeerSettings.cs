@@ -21,6 +21,9 @@ public sealed record PeerSettings
     /// <summary>The snapshot stream is closed when nothing was sent on it for so long.</summary>
     public TimeSpan SnapshotIdle { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Who is in no configuration and has said nothing to any group for so long is called no more.</summary>
+    public TimeSpan LearnedQuiet { get; init; } = TimeSpan.FromMinutes(1);
+
     public TimeSpan MinBackoff { get; init; } = TimeSpan.FromMilliseconds(50);
     public TimeSpan MaxBackoff { get; init; } = TimeSpan.FromSeconds(2);
 }

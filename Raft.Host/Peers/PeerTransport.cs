@@ -243,8 +243,8 @@ public sealed class PeerTransport : IAsyncDisposable
 
         public void Answerable(ServerId server, string url)
         {
-            if (transport._directory.Find(server) is null)
-                transport._directory.Learn(server, url);
+            if ((transport._directory.Find(server) ?? transport._directory.Learn(server, url)) is { } peer)
+                peer.HeardAt = transport._context.Time.GetTimestamp();
         }
     }
 }

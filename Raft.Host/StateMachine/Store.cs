@@ -69,15 +69,20 @@ public sealed class Store : IStateMachine, IHashedState
 
     public IStateSnapshot TakeSnapshot() => TakeSnapshot(SectionWriter.DefaultSectionBytes, StoreSnapshot.DefaultSliceKeys);
 
-    /// <summary>A picture with sections and slices of another size, for tests.</summary>
-    internal IStateSnapshot TakeSnapshot(int sectionBytes, int sliceKeys)
+    /// <summary>A picture with sections and slices of another size, for tests and benchmarks.</summary>
+    internal IStateSnapshot TakeSnapshot(int sectionBytes, int sliceKeys, Action<TimeSpan>? lockHeld = null)
     {
         lock (_lock)
         {
             if (_isPictureOpen)
                 throw new InvalidOperationException("A picture is open already: dispose it first.");
             _isPictureOpen = true;
-            return new StoreSnapshot(_lock, _state, closed: () => _isPictureOpen = false) { SectionBytes = sectionBytes, SliceKeys = sliceKeys };
+            return new StoreSnapshot(_lock, _state, closed: () => _isPictureOpen = false)
+            {
+                SectionBytes = sectionBytes,
+                SliceKeys = sliceKeys,
+                LockHeld = lockHeld,
+            };
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using Raft.Engine.Plugins;
 
 namespace Raft.Host.StateMachine;
@@ -38,6 +39,9 @@ internal sealed class StoreSnapshot : IStateSnapshot
 
     internal int SectionBytes { get; init; } = SectionWriter.DefaultSectionBytes;
     internal int SliceKeys { get; init; } = DefaultSliceKeys;
+
+    /// <summary>Hears how long each slice held the lock; for the benchmark.</summary>
+    internal Action<TimeSpan>? LockHeld { get; init; }
 
     public async Task WriteAsync(Stream target, CancellationToken cancellation)
     {
@@ -98,7 +102,11 @@ internal sealed class StoreSnapshot : IStateSnapshot
         {
             slice.Clear();
             lock (_lock)
+            {
+                long began = LockHeld is null ? 0 : Stopwatch.GetTimestamp();
                 isMore = _walk.Next(slice, SliceKeys);
+                LockHeld?.Invoke(Stopwatch.GetElapsedTime(began));
+            }
 
             count += slice.Count;
             foreach (KeyValue item in slice)
