@@ -6,10 +6,21 @@ namespace Raft.Api.Tests.Samples;
 [Collection(ProcessCollection.Name)]
 public sealed class EmbeddedTests
 {
+    /// <summary>Where it was built: there it has its libraries beside it, which the tests' folder takes from ASP.NET Core.</summary>
+    private static string Assembly
+    {
+        get
+        {
+            var framework = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
+            DirectoryInfo configuration = framework.Parent!, repository = configuration.Parent!.Parent!.Parent!;     // Raft.Api.Tests/bin/Debug/net10.0
+            return Path.Combine(repository.FullName, "samples", "Embedded", "bin", configuration.Name, framework.Name, "Embedded.dll");
+        }
+    }
+
     [Fact]
     public async Task The_sample_tells_its_story_and_ends_by_itself()
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Embedded.dll")]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet", [Assembly]) { RedirectStandardOutput = true, RedirectStandardError = true };
         using Process process = Process.Start(start) ?? throw new InvalidOperationException("dotnet did not start.");
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
         using var bound = new CancellationTokenSource(Wait.Bound);

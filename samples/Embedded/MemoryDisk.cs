@@ -48,6 +48,11 @@ public sealed class MemoryDisk : IRaftStorage
         // The order of effect is that of the record's documentation.
         lock (_lock)
         {
+            if (request.Snapshot?.Index < _snapshot?.Index)
+                throw new ArgumentException("The snapshot is older than the one in force.", nameof(request));
+            if (request.DeleteThrough > ((request.Snapshot ?? _snapshot)?.Index ?? LogIndex.Zero))
+                throw new ArgumentException("No snapshot covers what is to be deleted.", nameof(request));
+
             if (request.TermAndVote is { } termAndVote)
                 _termAndVote = termAndVote;
             if (request.TruncateFrom is { } from && from <= LastIndex)
