@@ -21,7 +21,6 @@ public sealed class RejoinTests(ITestOutputHelper output)
         await wiped.KillAsync();
         Directory.Delete(wiped.DataDirectory, recursive: true);
         wiped.Start();
-        await wiped.WaitUntilNotReadyBecauseAsync("asks to be taken in");
         await wiped.WaitUntilReadyAsync();
         await wiped.WaitUntilVotersAreAsync("n1", "n2", "n3");
 
