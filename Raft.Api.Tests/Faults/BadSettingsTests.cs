@@ -46,6 +46,23 @@ public sealed class BadSettingsTests(ITestOutputHelper output)
         Assert.Contains("Raft:Shards", cluster[0].Output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("{\n  \"Raft\": {\n    \"TickMs\": 50,\n    \"NodeId\" \"n1\"\n  }\n}", "LineNumber: 3")]
+    [InlineData("{ \"Raft\": { \"NodeId\": \"a\", \"NodeId\": \"b\" } }", "Raft:NodeId")]
+    [InlineData("{ \"Rafft\": { \"NodeId\": \"a\" } }", "Rafft")]
+    public async Task A_file_of_settings_that_cannot_be_read_ends_the_start_with_its_name_and_the_place(string json, string place)
+    {
+        using var directory = new TempDirectory();
+        await File.WriteAllTextAsync(directory["mine.json"], json);
+        await using ClusterProcesses cluster = ClusterProcesses.Create(1, output);
+        cluster[0].Arguments.AddRange(["--config", directory["mine.json"]]);
+        cluster[0].Start();
+        Assert.Equal(2, await cluster[0].ExitAsync());
+        Assert.Contains(directory["mine.json"], cluster[0].Output, StringComparison.Ordinal);
+        Assert.Contains(place, cluster[0].Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", cluster[0].Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_node_that_is_not_among_its_members_does_not_start()
     {

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Configuration;
+using Raft.Api.Tests.Support;
 using Raft.Host.Settings;
 
 namespace Raft.Api.Tests.Hosting;
@@ -61,11 +62,25 @@ public sealed class SettingsTests
     [InlineData("Kestrel:Endpoints:Peer:Url", "http://127.0.0.1:8080", "Kestrel:Endpoints:Peer:Url is 'http://127.0.0.1:8080'; allowed: another port")]
     [InlineData("Kestrel:Endpoints:Peer:Url", "8081", "Kestrel:Endpoints:Peer:Url is '8081'; allowed: http(s)://host:port")]
     [InlineData("Kestrel:Endpoints:Admin:Url", "http://127.0.0.1:9", "Kestrel:Endpoints:Admin is no known endpoint; allowed: Api and Peer.")]
+    [InlineData("Kestrel:Endpoints:Api:Uri", "http://127.0.0.1:9", "Kestrel:Endpoints:Api:Uri is no known key; allowed in Kestrel:Endpoints:Api: Certificate, ClientCertificateMode, Protocols, Sni, SslProtocols, Url.")]
+    [InlineData("Kestrel:Endpoint:Api:Url", "http://127.0.0.1:9", "Kestrel:Endpoint is no known key; allowed in Kestrel: Certificates, EndpointDefaults, Endpoints.")]
     public void A_value_that_cannot_be_used_is_refused(string key, string value, string fault)
     {
         SettingsException refusal = Assert.Throws<SettingsException>(() => Read((key, value)));
 
         Assert.Contains(refusal.Faults, told => told.StartsWith(fault, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_section_that_is_misspelt_in_a_file_is_refused_with_the_files_name()
+    {
+        using var directory = new TempDirectory();
+        File.WriteAllText(directory["mine.json"], """{ "Rafft": { "NodeId": "n2" }, "raft": { "NodeId": "n3" }, "Logging": {} }""");
+        IConfigurationRoot configuration = new ConfigurationBuilder().AddJsonFile(directory["mine.json"]).AddEnvironmentVariables().Build();
+
+        SettingsException refusal = Assert.Throws<SettingsException>(() => Host.Hosting.NodeProcess.RefuseUnknownSections(configuration));
+
+        Assert.Equal([$"Rafft in {directory["mine.json"]} is no known section; allowed: Raft, Kestrel, Logging, AllowedHosts."], refusal.Faults);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Raft.Engine.Protocol;
+using Raft.Host;
 using Raft.Host.Peers;
 
 namespace Raft.Api.Tests.Peers;
@@ -27,8 +28,10 @@ public sealed class PeerEndpointTests : IAsyncLifetime
             if (instrument.Meter.Name == PeerMetrics.MeterName)
                 listener.EnableMeasurementEvents(instrument);
         };
-        _meters.SetMeasurementEventCallback<long>((instrument, _, tags, _) =>
+        _meters.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
         {
+            if (value == 0)
+                return;         // a series begins at 0: nothing has happened
             foreach (KeyValuePair<string, object?> tag in tags)
                 _counted.Enqueue($"{instrument.Name} {tag.Key}={tag.Value}");
         });
@@ -67,6 +70,36 @@ public sealed class PeerEndpointTests : IAsyncLifetime
 
         Assert.Contains("raft.peer.refused reason=same-node-id", _counted);
         Assert.Single(_node.Log.Lines, line => line.Level == LogLevel.Warning);
+    }
+
+    [Theory]
+    [InlineData("other-cluster", "correct the address")]
+    [InlineData("no-common-version", "upgrade one release at a time")]
+    [InlineData("wrong-destination", "its disk was lost or replaced")]
+    [InlineData("lower-start", "old copy of its disk")]
+    public async Task A_peer_that_does_not_belong_here_is_refused_logged_and_counted(string reason, string text)
+    {
+        (RawPeer known, _) = await RawPeer.GreetAsync(_node, Caller with { StartCount = 5 }, Self.Server);
+        using RawPeer first = known;
+        NodeIdentity caller = Caller with { StartCount = 6 };
+        var hello = new Hello(PeerHandshake.MinVersion, PeerHandshake.MaxVersion, StreamKind.Control, caller, Self.Server, "");
+        hello = reason switch
+        {
+            "other-cluster" => hello with { Caller = caller with { Cluster = new ClusterUid(77) } },
+            "no-common-version" => hello with { MinVersion = PeerHandshake.MaxVersion + 1, MaxVersion = PeerHandshake.MaxVersion + 3 },
+            "wrong-destination" => hello with { Expected = Self.Server with { Storage = new StorageId(77) } },
+            _ => hello with { Caller = caller with { StartCount = 4 } },
+        };
+        using var writer = new FrameWriter();
+        PeerHandshake.Write(writer, hello);
+        using RawPeer peer = await RawPeer.OpenAsync(_node, StreamKind.Control, writer.Written);
+
+        Welcome welcome = PeerHandshake.ReadWelcome((await peer.NextAsync())!.Value);
+
+        Assert.Equal(reason, PeerMetrics.LabelOf(welcome.Reason));
+        Assert.Contains(text, welcome.Text, StringComparison.Ordinal);
+        await Eventually.HoldsAsync(() => _node.Log.Lines.Any(line => line.Level == LogLevel.Warning && line.Text.Contains(text, StringComparison.Ordinal)), "the log to say why");
+        Assert.Contains($"raft.peer.refused reason={reason}", _counted);
     }
 
     [Fact]

@@ -120,4 +120,20 @@ public sealed class LimitsTests(ITestOutputHelper output)
         await cluster.WaitUntilReadyAsync();
         Assert.Equal(body, await follower.Http.GetByteArrayAsync(entry.Headers.Location));
     }
+
+    [Theory]
+    [InlineData("Content-Length: 100\r\n\r\nonly this")]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\n9\r\nonly this\r\n")]
+    public async Task A_body_that_does_not_arrive_in_time_is_a_408_and_no_fault_of_the_node(string request)
+    {
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(1, output, node => node.Settings["Raft__RequestTimeoutMs"] = "300");
+        NodeProcess node = cluster[0];
+        using RawHttp raw = await RawHttp.ConnectAsync(node.ApiPort);
+        await raw.WriteAsync($"POST /v1/entries HTTP/1.1\r\nHost: 127.0.0.1:{node.ApiPort}\r\n{request}");
+        Assert.Equal(408, RawHttp.StatusOf(await raw.ReadHeadAsync()));
+        Assert.True(await raw.EndsAsync());
+        await node.WaitAsync(async () => (await node.PostAsync("/v1/entries", "after", key: "after")).IsSuccessStatusCode, "the next write");
+        Assert.Single(await Journal.ReadAllAsync(node));
+        Assert.DoesNotContain("fail:", node.Output, StringComparison.Ordinal);
+    }
 }

@@ -23,10 +23,12 @@ public sealed class MetricsTests(ThreeNodes three) : IClassFixture<ThreeNodes>
             },
             "/metrics to show applied writes");
 
-        foreach (string stage in new[] { "durable", "committed", "applied" })
+        foreach (string stage in new[] { "admitted", "durable", "committed", "applied" })
             Assert.Contains($"stage=\"{stage}\"", text, StringComparison.Ordinal);
         foreach (string name in new[] { "raft_write_stage_seconds_bucket", "raft_storage_sync_seconds", "raft_peer_round_trip_seconds", "raft_term", "raft_commit_index", "raft_applied_index" })
             Assert.Contains(name, text, StringComparison.Ordinal);
+        foreach (string kind in new[] { "wal", "copy", "data" })
+            Assert.Contains($"raft_storage_file_size_bytes{{kind=\"{kind}\"}}", text, StringComparison.Ordinal);
         Assert.Contains("group=\"default\"", text, StringComparison.Ordinal);
         string[] ours = [.. text.Split('\n').Where(line => line.StartsWith("# TYPE raft_", StringComparison.Ordinal))];
         Assert.NotEmpty(ours);

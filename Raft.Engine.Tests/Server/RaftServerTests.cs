@@ -192,8 +192,10 @@ public sealed class RaftServerTests
                         stages.Add((string)tag.Value!);
             }
         });
-        listener.SetMeasurementEventCallback<long>((instrument, _, _, _) =>
+        listener.SetMeasurementEventCallback<long>((instrument, value, _, _) =>
         {
+            if (value == 0)
+                return;         // a series begins at 0: nothing has happened
             lock (counters)
                 counters.Add(instrument.Name);
         });

@@ -37,7 +37,7 @@ internal static class CommandReader
             int at = headerBytes;
             while (at < bytes.Length)
             {
-                ReadResult read = await request.BodyReader.ReadAsync(cancellation);
+                ReadResult read = await ReadSomeAsync(request.BodyReader, cancellation);
                 ReadOnlySequence<byte> buffer = read.Buffer;
                 if (buffer.IsEmpty && read.IsCompleted)
                     throw new BadHttpRequestException("The body ended before its Content-Length.");
@@ -60,7 +60,7 @@ internal static class CommandReader
         {
             while (true)
             {
-                ReadResult read = await reader.ReadAsync(cancellation);
+                ReadResult read = await ReadSomeAsync(reader, cancellation);
                 ReadOnlySequence<byte> buffer = read.Buffer;
                 if (at + buffer.Length > limit)
                 {
@@ -91,6 +91,27 @@ internal static class CommandReader
         finally
         {
             ArrayPool<byte>.Shared.Return(pooled);
+        }
+    }
+
+    /// <summary>One read; hot path: mostly all is there.</summary>
+    /// <remarks>A read that its token ends stays open in Kestrel, which then cannot drain the body and logs an error of its own. A
+    /// cancelled pending read is a finished one.</remarks>
+    private static ValueTask<ReadResult> ReadSomeAsync(PipeReader reader, CancellationToken cancellation)
+    {
+        ValueTask<ReadResult> reading = reader.ReadAsync(CancellationToken.None);
+        return reading.IsCompleted ? reading : WaitAsync(reading, reader, cancellation);
+
+        static async ValueTask<ReadResult> WaitAsync(ValueTask<ReadResult> reading, PipeReader reader, CancellationToken cancellation)
+        {
+            ReadResult read;
+            await using (cancellation.UnsafeRegister(static state => ((PipeReader)state!).CancelPendingRead(), reader))
+                read = await reading;
+            if (!read.IsCanceled)
+                return read;
+
+            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            throw new OperationCanceledException(cancellation);
         }
     }
 

@@ -19,10 +19,11 @@ internal static class NodeProcess
                 configuration.AddJsonFile(Path.GetFullPath(file), optional: false, reloadOnChange: false);
             configuration.AddEnvironmentVariables();
             configuration.AddCommandLine([.. commands.Settings]);
+            RefuseUnknownSections(configuration);
         }
         catch (InvalidDataException unreadable)
         {
-            throw new SettingsException([$"{unreadable.Message} {unreadable.InnerException?.Message}"]);
+            throw new SettingsException([$"{unreadable.Message} {unreadable.GetBaseException().Message}"]);
         }
 
         builder.Logging.ClearProviders();
@@ -36,6 +37,24 @@ internal static class NodeProcess
             console.TimestampFormat = "HH:mm:ss.fff ";
             console.UseUtcTimestamp = true;
         });
+    }
+
+    /// <summary>A section whose name is misspelt would be passed over with all that it holds. The environment belongs to others
+    /// as well, and the command line has been checked.</summary>
+    internal static void RefuseUnknownSections(IConfigurationRoot configuration)
+    {
+        List<string> faults = [];
+        foreach (FileConfigurationProvider file in configuration.Providers.OfType<FileConfigurationProvider>())
+        {
+            foreach (string section in file.GetChildKeys([], parentPath: null).Distinct(StringComparer.OrdinalIgnoreCase))
+            {
+                if (!CommandLine.Sections.Contains(section, StringComparer.OrdinalIgnoreCase))
+                    faults.Add($"{section} in {file.Source.FileProvider?.GetFileInfo(file.Source.Path ?? "").PhysicalPath ?? file.Source.Path} is no known section; allowed: {string.Join(", ", CommandLine.Sections)}.");
+            }
+        }
+
+        if (faults is not [])
+            throw new SettingsException(faults);
     }
 
     /// <summary>Listens, tells the reader where, and runs until somebody ends it.</summary>

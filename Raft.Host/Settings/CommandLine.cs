@@ -20,7 +20,8 @@ public sealed record CommandLine
         Every key is in docs/configuration.md. The environment overrides the files (Raft__NodeId=n2), the command line overrides both.
         """;
 
-    private static readonly string[] Sections = ["Raft", "Kestrel", "Logging", "AllowedHosts"];
+    /// <summary>The top of the configuration; nothing else is read.</summary>
+    internal static readonly string[] Sections = ["Raft", "Kestrel", "Logging", "AllowedHosts"];
 
     /// <summary>What to print instead of running; null to run.</summary>
     public string? Answer { get; private set; }

@@ -13,6 +13,10 @@ public sealed record EndpointOptions(Uri Api, Uri Peer)
     internal const string PeerDefault = "http://127.0.0.1:8081";
     public const string PeerKey = "Kestrel:Endpoints:Peer:Url";
 
+    // What Kestrel reads; it passes over everything else.
+    private static readonly string[] KestrelKeys = ["Certificates", "EndpointDefaults", "Endpoints"];
+    private static readonly string[] EndpointKeys = ["Certificate", "ClientCertificateMode", "Protocols", "Sni", "SslProtocols", "Url"];
+
     /// <summary>Reads both; faults go to the list. An endpoint with a fault is replaced by its default.</summary>
     public static EndpointOptions Read(IConfiguration configuration, bool allowInsecure, List<string> faults)
     {
@@ -21,13 +25,25 @@ public sealed record EndpointOptions(Uri Api, Uri Peer)
         if (api.Port != 0 && api.Port == peer.Port)
             faults.Add($"{PeerKey} is '{peer.OriginalString}'; allowed: another port than {ApiKey}, which has {api.Port} as well.");
 
+        RefuseUnknownKeys(configuration.GetSection("Kestrel"), KestrelKeys, faults);
         foreach (IConfigurationSection endpoint in configuration.GetSection("Kestrel:Endpoints").GetChildren())
         {
-            if (endpoint.Key is not ApiName and not PeerName)
+            if (endpoint.Key.Equals(ApiName, StringComparison.OrdinalIgnoreCase) || endpoint.Key.Equals(PeerName, StringComparison.OrdinalIgnoreCase))
+                RefuseUnknownKeys(endpoint, EndpointKeys, faults);
+            else
                 faults.Add($"{endpoint.Path} is no known endpoint; allowed: {ApiName} and {PeerName}.");
         }
 
         return new EndpointOptions(api, peer);
+    }
+
+    private static void RefuseUnknownKeys(IConfigurationSection section, string[] known, List<string> faults)
+    {
+        foreach (IConfigurationSection child in section.GetChildren())
+        {
+            if (!known.Contains(child.Key, StringComparer.OrdinalIgnoreCase))
+                faults.Add($"{child.Path} is no known key; allowed in {section.Path}: {string.Join(", ", known)}.");
+        }
     }
 
     private static Uri ReadUrl(IConfiguration configuration, string key, string otherwise, bool allowInsecure, List<string> faults)

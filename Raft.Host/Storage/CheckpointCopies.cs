@@ -21,11 +21,15 @@ internal sealed class CheckpointCopies(IStorageFile copy0, IStorageFile copy1, u
     private readonly byte[] _piece = GC.AllocateUninitializedArray<byte>(PieceBytes);
     private readonly XxHash3 _hash = new((long)salt);
     private Header _header;
+    private long _fileBytes = copy0.Length + copy1.Length;
 
     private readonly record struct Header(long Number, int Count, ulong BodyHash);
 
     /// <summary>The last checkpoint, the one under way included.</summary>
     public long Number => _header.Number;
+
+    /// <summary>Any thread.</summary>
+    public long FileBytes => Volatile.Read(ref _fileBytes);
 
     /// <summary>The first header of a new directory: checkpoint 0 of no page.</summary>
     public static void WriteFirst(IStorageFile copy0, ulong dataId, ulong salt)
@@ -76,6 +80,7 @@ internal sealed class CheckpointCopies(IStorageFile copy0, IStorageFile copy1, u
 
         _header = new Header(Number + 1, pages.Count, _hash.GetCurrentHashAsUInt64());
         WriteHeader();
+        Volatile.Write(ref _fileBytes, copy0.Length + copy1.Length);
         return at - BodyAt;
 
         void Add(ReadOnlySpan<byte> bytes)

@@ -45,6 +45,18 @@ public sealed class ProblemTests
         Assert.False(JsonElement.Parse(problem.ToBytes(isWrite: false)).TryGetProperty("outcome", out _));
     }
 
+    /// <summary>The contract of the status codes: of 4xx only a 408 leaves it open.</summary>
+    [Theory]
+    [InlineData(400, "notSubmitted")]
+    [InlineData(404, "notSubmitted")]
+    [InlineData(408, "unknown")]
+    [InlineData(413, "notSubmitted")]
+    [InlineData(431, "notSubmitted")]
+    [InlineData(500, "unknown")]
+    [InlineData(503, "notSubmitted")]
+    public void A_status_code_says_what_became_of_the_write(int status, string outcome) =>
+        Assert.Equal((status, outcome), (Problems.OfStatus(status, "x").Status, Problems.OfStatus(status, "x").Outcome));
+
     [Fact]
     public void Results_that_are_no_success_have_their_status()
     {
