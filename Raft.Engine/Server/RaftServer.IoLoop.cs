@@ -239,7 +239,8 @@ public sealed partial class RaftServer
         if (before.CommitIndex == protocol.CommitIndex && before.AppliedIndex == _appliedIndex && before.LastIndex == protocol.LastIndex
             && before.DurableIndex == protocol.DurableIndex && before.Term == protocol.CurrentTerm && before.Role == protocol.Role
             && before.Leader == protocol.Leader && ReferenceEquals(before.Peers, _peers) && before.PendingCalls == _calls.Count
-            && before.AdmittedBytes == _admission.ChargedBytes && ReferenceEquals(before.Configuration, protocol.Configuration)
+            && before.AdmittedBytes == _admission.ChargedBytes && before.AdmissionWaiting == _admission.WaitingCount
+            && before.ApplierQueueEntries == _toApplyEntries && ReferenceEquals(before.Configuration, protocol.Configuration)
             && before.ConfigurationIndex == protocol.ConfigurationIndex && before.FirstIndex == protocol.FirstIndex
             && ReferenceEquals(before.Snapshot, protocol.Snapshot) && before.IsTakingSnapshot == _isTakingSnapshot
             && ReferenceEquals(before.SnapshotTransfers, _transfers.Progress) && before.IsRemoved == _isRemoved)

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Raft.Engine.Errors;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Host.Hosting;
@@ -105,8 +104,6 @@ internal sealed class ApiServices(ApiSettings settings, GroupRegistry groups, No
             (byte[] command, IdempotencyInfo? idempotency) = await ReadCommandAsync(
                 context, group, kind, resource, key, precondition, contentType, idempotencyKey, check, deadline.Token);
             AddedEntry entry = await group.Server.AddEntryAsync(command, wait, deadline.Token);
-            if (entry.IsResultLost)
-                throw new CommitStatusUnknownException("The entry was committed, and this node does not know its result: a snapshot brought its effect.");
             RaftHeaders.Set(context, entry.Term, entry.Index);
             if (entry.IsResultLost && wait == WaitFor.Applied)
                 return (entry, ResultInStore(store, idempotency, precondition));
