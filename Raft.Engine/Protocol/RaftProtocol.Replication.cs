@@ -45,7 +45,6 @@ public sealed partial class RaftProtocol
         ResendReadRound();
         TickTransfer();
         TickMembership();
-        _isReplicationDue = true;
     }
 
     private void TickPeer(Progress peer)
@@ -56,10 +55,12 @@ public sealed partial class RaftProtocol
         {
             case ProgressState.Probe:
                 peer.IsProbeUnderWay = false;
+                _isReplicationDue = true;
                 return;
             case ProgressState.Snapshot:
                 peer.IsSnapshotBlocked = false;
                 peer.IsEmptyAppendDue |= !isFollowing;
+                _isReplicationDue = true;
                 return;
         }
 
@@ -69,6 +70,7 @@ public sealed partial class RaftProtocol
             && (peer.CommitSent < _commitIndex || peer.InFlightCount == 0);
         peer.IsEmptyAppendDue |= !isFollowing || lagsOnCommit;
         peer.IsLossCheckDue = peer.NextIndex > peer.MatchIndex.Next && !peer.HasAcknowledged;
+        _isReplicationDue |= peer.IsEmptyAppendDue || peer.IsLossCheckDue || peer.NextIndex <= _log.LastIndex; // else an idle group costs no poll
     }
 
     private void Replicate()
