@@ -229,4 +229,153 @@ public sealed class NodeStoreTests
             await store.DisposeAsync();
         }
     }
+
+    [Fact]
+    public async Task A_further_group_is_made_once_and_whole()
+    {
+        var files = new SimulatedFiles();
+        var group = new GroupId("further");
+        Configuration first = Configuration.Of([new Member(new NodeId("n1"), new StorageId(1), MemberKind.Voter, "http://a", "http://b")]);
+        Configuration other = Configuration.Of([new Member(new NodeId("n2"), new StorageId(2), MemberKind.Voter, "http://c", "http://d")]);
+        for (int opened = 0; opened < 3; opened++)
+        {
+            await using NodeStore store = Open("/data", Small with { Files = files });
+            await Task.WhenAll(store.CreateGroupAsync(group, opened == 0 ? first : other), store.CreateGroupAsync(group, other));
+
+            PersistedState state = await store.Group(group).LoadAsync(1 << 20, CancellationToken.None);
+            Assert.Equal(Vote(1), state.TermAndVote);
+            Assert.Equal(first.Encode(), Assert.Single(state.RecentEntries).Payload.ToArray());
+            Assert.Equal(group, Assert.Single(store.GroupIds));
+        }
+    }
+
+    [Fact]
+    public async Task A_group_with_no_more_than_a_term_is_not_made_again()
+    {
+        await using NodeStore store = Open("/data", Small with { Files = new SimulatedFiles() });
+        _ = store.Group(new GroupId("only looked at"));
+        await store.Group(Default).PersistAsync(new PersistRequest(Vote(5, "n2"), null, []));
+
+        await store.CreateGroupAsync(Default, Configuration.Empty);
+
+        PersistedState state = await store.Group(Default).LoadAsync(1 << 20, CancellationToken.None);
+        Assert.Equal((Vote(5, "n2"), LogIndex.Zero), (state.TermAndVote, state.LastIndex));
+        Assert.Equal([Default], store.GroupIds);
+    }
+
+    [Fact]
+    public async Task A_node_that_adopted_a_cluster_has_empty_groups_and_takes_a_snapshot_into_one()
+    {
+        var files = new SimulatedFiles();
+        SnapshotDescriptor? received = null;
+        for (int opened = 0; opened < 3; opened++)
+        {
+            await using NodeStore store = Open("/data", Small with { Files = files });
+            IRaftStorage group = store.Group(Default), appended = store.Group(new GroupId("appended"));
+            PersistedState state = await group.LoadAsync(1 << 20, CancellationToken.None);
+            if (opened == 0)
+            {
+                await store.AdoptAsync(new Host.ClusterUid(9));
+                Assert.Equal(PersistedState.Empty, await appended.LoadAsync(1 << 20, CancellationToken.None));
+                Assert.Equal(PersistedState.Empty, state);
+                await appended.PersistAsync(new PersistRequest(Vote(3), null, Commands(1, 2, 2)));
+                byte[] content = new byte[9_000];
+                var foreign = new SnapshotDescriptor("foreign", new LogIndex(70), new Term(2), Configuration.Empty, new LogIndex(1), content.Length, System.IO.Hashing.XxHash128.HashToUInt128(content));
+                await using ISnapshotReceiver receiver = await group.ReceiveSnapshotAsync(foreign, CancellationToken.None);
+                await receiver.WriteAsync(content, CancellationToken.None);
+                received = foreign with { SnapshotId = (await receiver.CompleteAsync(CancellationToken.None)).SnapshotId };
+                await group.PersistAsync(InForce(received, 70, truncateFrom: 1));
+                await group.PersistAsync(new PersistRequest(Vote(3), null, Commands(71, 75, 3)));
+                continue;
+            }
+
+            Assert.Equal((71, 75), (state.FirstIndex.Value, state.LastIndex.Value));
+            Assert.Equal(received!.SnapshotId, state.Snapshot!.SnapshotId);
+            AssertSame(Commands(71, 75, 3), state.RecentEntries);
+            AssertSame(Commands(1, 2, 2), (await appended.LoadAsync(1 << 20, CancellationToken.None)).RecentEntries);
+        }
+    }
+
+    [Fact]
+    public async Task One_groups_flood_holds_the_others_back_by_no_more_than_a_record()
+    {
+        var files = new SimulatedFiles();
+        await using NodeStore store = Open("/data", Small with { Files = files });
+        files.HoldSyncs();
+        Task first = store.Group(new GroupId("first")).PersistAsync(Append(Commands(1, 1, 1)));     // its sync is under way
+        IRaftStorage flood = store.Group(new GroupId("flood"));
+        var flooded = new List<Task> { flood.PersistAsync(Append(Commands(1, 300, 1, 1_000))) };    // a batch of twenty records
+        for (int i = 0; i < 100; i++)
+            flooded.Add(flood.PersistAsync(Append(Commands(301 + i * 3, 303 + i * 3, 1, 1_000))));
+        Task[] others = [.. Enumerable.Range(0, 50).Select(n => store.Group(new GroupId($"other-{n}")).PersistAsync(Append(Commands(1, 1, 1, 200))))];
+
+        // The first, one of the flood, theirs; and then the disk stalls again.
+        int before = files.SyncsOf("wal-"), left = 3;
+        files.FailsSync = path =>
+        {
+            if (path.Contains("wal-", StringComparison.Ordinal) && --left == 0)
+                files.HoldSyncs();
+            return false;
+        };
+        files.ReleaseSyncs();
+        await Task.WhenAll([first, .. others]).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Contains(flooded, task => !task.IsCompleted);
+
+        files.ReleaseSyncs();
+        await Task.WhenAll(flooded);
+        Assert.True(files.SyncsOf("wal-") - before > 30, "The flood was none.");
+        Assert.Equal(600, (await flood.LoadAsync(1, CancellationToken.None)).LastIndex.Value);
+    }
+
+    [Fact]
+    public async Task What_is_below_the_mark_makes_room_for_what_comes()
+    {
+        var files = new SimulatedFiles();
+        StorageSettings settings = Small with { Files = files, CopyDelayMs = 1, IdleCheckpointMs = 20 };
+        await using NodeStore store = Open("/data", settings);
+        IRaftStorage group = store.Group(Default);
+        long last = 0;
+        var sizes = new List<int>();
+        for (int round = 0; round < 8; round++)
+        {
+            for (int i = 0; i < 10; i++, last += 20)
+                await group.PersistAsync(Append(Commands(last + 1, last + 20, 1, 1_000)));
+            await group.PersistAsync(InForce(await group.WriteSnapshotAsync(last, 1, new byte[100]), last - 10));
+            await UntilAsync(() => store.Lag.Records == 0 && !files.HasUnsynced("raft-") && !store.HasDeletions);
+            sizes.Add(files.Content(files.Paths.Single(path => path.EndsWith(".db", StringComparison.Ordinal))).Length);
+        }
+
+        Assert.True(sizes[^1] <= sizes[2] + sizes[0] / 2, $"The data file grew without end: {string.Join(", ", sizes)}.");
+    }
+
+    [Fact]
+    public async Task Three_hundred_groups_open_fast()
+    {
+        using var temp = new TempDirectory();
+        StorageSettings settings = StorageSettings.Default with { OnFailure = _ => { } };
+        await using (NodeStore store = Open(temp.Data, settings))
+        {
+            for (int g = 0; g < 300; g++)
+            {
+                IRaftStorage group = store.Group(new GroupId($"group-{g}"));
+                _ = group.PersistAsync(new PersistRequest(Vote(1), null, Commands(1, 200, 1, 100)));
+                await group.PersistAsync(InForce(await group.WriteSnapshotAsync(100, 1, new byte[20_000]), 90));
+            }
+        }
+
+        long before = Stopwatch.GetTimestamp();
+        await using NodeStore again = Open(temp.Data, settings);
+        await Task.WhenAll(again.GroupIds.Select(id => again.Group(id).LoadAsync(1 << 20, CancellationToken.None).AsTask()));
+        TimeSpan took = Stopwatch.GetElapsedTime(before);
+
+        Assert.Equal(300, again.GroupIds.Count);
+        Assert.True(took < TimeSpan.FromSeconds(5), $"Opening took {took}.");
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        for (int i = 0; i < 3000 && !condition(); i++)
+            await Task.Delay(10);
+        Assert.True(condition(), "The condition was not met within its bound.");
+    }
 }

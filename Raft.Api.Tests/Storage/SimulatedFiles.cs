@@ -160,6 +160,9 @@ internal sealed class SimulatedFiles : IStorageFiles
 
     public void SyncDirectory(string path) => Call("fsync", path, () =>
     {
+        if (OmitsSync(path))
+            return 0;
+
         // Names become durable in order, as by a journal.
         foreach (Action<SortedDictionary<string, Inode?>> change in _unsyncedNames)
             change(_durableNames);

@@ -174,7 +174,7 @@ internal sealed partial class SimulatedDisk
             {
                 ThrowUnlessOwned();
                 if (_part.Bytes.Length + chunk.Length > _part.Descriptor.SizeBytes)
-                    throw Refuse($"More than its {_part.Descriptor.SizeBytes} bytes came.");
+                    throw new InvalidDataException($"More than its {_part.Descriptor.SizeBytes} bytes came.");
                 _part.Bytes.Write(chunk.Span);
                 return ValueTask.CompletedTask;
             }

@@ -168,6 +168,9 @@ public sealed class NodeStore : IAsyncDisposable
     /// <summary>Records and bytes that the database does not have yet. Any thread.</summary>
     internal (long Records, long Bytes) Lag => _database.Lag;
 
+    /// <summary>What is below the marks is not all deleted yet. Any thread; as of the last work of the database thread.</summary>
+    internal bool HasDeletions => _open!.Store.HasDeletions;     // set before the store is handed out
+
     // The time stamp is 0, so that the entry is the same wherever it is made.
     private static Task CreateAsync(DurableStorage storage, Configuration first, ClusterUid? uid) => storage.PersistAsync(new WalBatch
     {

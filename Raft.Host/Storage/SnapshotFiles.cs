@@ -57,8 +57,8 @@ internal sealed class SnapshotFiles : IDisposable
         _salt = salt;
         _metrics = metrics;
         _failStop = failStop;
-        _writing = new SnapshotThread("raft-snapshot-out", _directory, failStop, MarkDamage);
-        _reading = new SnapshotThread("raft-snapshot-in", _directory, failStop, MarkDamage);
+        _writing = new SnapshotThread("raft-snap-out", _directory, failStop, MarkDamage);
+        _reading = new SnapshotThread("raft-snap-in", _directory, failStop, MarkDamage);
 
         // A checksum that does not fit at run time: the next start goes into quarantine because of it.
         void MarkDamage(CorruptStorageException damage) => DamageMark.TryWrite(settings.Files, current, damage);
@@ -133,7 +133,7 @@ internal sealed class SnapshotFiles : IDisposable
         {
             known = FilesOf(group).Complete.GetValueOrDefault(descriptor.SnapshotId);
             if (known is null || known.IsUnwanted)
-                throw Damage.In(PathOf(group.SnapshotPrefix, Complete), 0, $"there is no snapshot {descriptor.SnapshotId} of group {group.Id}");
+                throw new CorruptStorageException(_directory, 0, $"there is no snapshot {descriptor.SnapshotId} of group {group.Id}", "A newer one may have taken its place: begin with that.");
             known.Readers++;
         }
 
