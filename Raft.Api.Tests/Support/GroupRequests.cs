@@ -30,6 +30,20 @@ internal static class GroupRequests
         return leader!;
     }
 
+    /// <summary>Makes a node the leader of a group, if it is not already; returns when the node that is asked knows it.</summary>
+    public static async Task LeadAsync(this NodeProcess node, string group, string leader)
+    {
+        await node.WaitAsync(
+            async () =>
+            {
+                if (await node.LeaderOfAsync(group) == leader)
+                    return true;
+                using HttpResponseMessage _ = await node.SendJsonAsync("POST", $"/v1/groups/{group}/leader/transfer", $$"""{"target":"{{leader}}"}""");
+                return false;
+            },
+            $"{leader} to lead {group}");
+    }
+
     /// <summary>The index of the configuration of each group.</summary>
     public static async Task<long[]> ConfigurationsAsync(this NodeProcess node) =>
         [.. (await node.GetJsonAsync("/v1/status")).GetProperty("groups").EnumerateArray().Select(group => group.GetProperty("configurationIndex").GetInt64())];

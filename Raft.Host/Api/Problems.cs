@@ -93,7 +93,7 @@ public static class Problems
     public static Problem StateDiffers(string group, HashAlarm alarm) =>
         Unavailable("state-differs", "This node's state of the group differs from the others'", $"Group '{group}' is out of service on this node. {TextOf(alarm)}")
             with
-        { Remedy = "Ask another node. See to this one: docs/operating.md tells how to replace its state." };
+        { Remedy = "Ask another node. This one: keep the directory for analysis, stop the node, empty the directory, start it; it is replaced." };
 
     internal static string TextOf(HashAlarm alarm) =>
         $"At index {alarm.Index} the hash of its state was {alarm.Own:x32}, and the leader's {alarm.Leaders:x32}.";
