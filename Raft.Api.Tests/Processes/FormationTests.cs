@@ -70,6 +70,7 @@ public sealed class FormationTests(ITestOutputHelper output)
         await WaitUntilAliveAsync(cluster[0]);
         await WaitUntilAliveAsync(cluster[2]);
         await cluster[2].WaitUntilNotReadyBecauseAsync(cluster[2].Id);
+        await cluster[0].WaitAsync(async () => await cluster[0].GroupAsync("default") is not null, "its group to run");
         for (int polls = 0; polls < 150; polls++)
         {
             Assert.False((await cluster[0].StatusAsync()).IsLeader, "A majority was made with a node that had lost its disk.");
