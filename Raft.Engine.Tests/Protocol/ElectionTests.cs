@@ -4,7 +4,7 @@ namespace Raft.Engine.Tests.Protocol;
 
 public class ElectionTests
 {
-    /// <summary>B1 single_node, B2 test_election_single_node(_prevote), test_single_node_is_quiet, B3 test_single_node_commit</summary>
+    /// <summary>B1 single_node, B2 test_election_single_node, test_election_single_node_prevote, test_single_node_is_quiet, B3 test_single_node_commit, test_single_node_pre_candidate</summary>
     [Fact]
     public void A_sole_voter_elects_itself_and_commits_without_messages()
     {
@@ -22,7 +22,7 @@ public class ElectionTests
         Assert.Equal(3, node.Protocol.CommitIndex.Value);
     }
 
-    /// <summary>B1 campaign, B3 test_leader_election, test_proposal_1..5</summary>
+    /// <summary>B1 campaign, B3 test_leader_election, test_proposal_1, test_proposal_2, test_proposal_3, test_proposal_4, test_proposal_5</summary>
     [Theory]
     [InlineData(2)]
     [InlineData(3)]
@@ -143,7 +143,7 @@ public class ElectionTests
         Assert.Equal(new TermAndVote(new Term(5), ProtocolCluster.IdOf(2)), solo.Node.Disk.TermAndVote);
     }
 
-    /// <summary>B9 3, B2 test_log_matching_rule: the vote is judged by the log with its not yet durable tail, and leaves after it.</summary>
+    /// <summary>B9 3, B2 test_log_matching_rule: the vote is judged by the log with its not yet durable tail, and leaves after it. Planted: eng/defects/03-vote-outruns-the-log.defect</summary>
     [Fact]
     public void A_vote_never_outruns_the_log_it_was_judged_by()
     {
@@ -206,6 +206,22 @@ public class ElectionTests
         Assert.Equal(Role.Leader, solo.Protocol.Role);
     }
 
+    /// <summary>B2 test_election_four_nodes: three of four are needed, and who follows a leader of the term votes for nobody else in it.</summary>
+    [Fact]
+    public void Of_four_voters_three_are_needed_and_a_known_leader_gets_no_rival_in_its_term()
+    {
+        var solo = new Solo(voters: 4);
+        solo.BecomeCandidate();
+        solo.Tell(solo.Grant(2));
+        Assert.Equal(Role.Candidate, solo.Protocol.Role);
+        solo.Tell(solo.Grant(3));
+        Assert.Equal(Role.Leader, solo.Protocol.Role);
+
+        var follower = new Solo(voters: 4, term: 2);
+        follower.Tell(follower.Append(term: 2, previous: 1, previousTerm: 1));
+        Assert.False(((VoteReply)follower.Tell(follower.AskVote(from: 3, term: 2, last: 9, lastTerm: 1)).Single()).IsGranted);
+    }
+
     /// <summary>A7: a lost tally ends the campaign at once.</summary>
     [Fact]
     public void A_candidate_that_cannot_win_gives_up()
@@ -244,7 +260,7 @@ public class ElectionTests
         Assert.Equal((Role.Follower, new Term(1)), (solo.Protocol.Role, solo.Protocol.CurrentTerm));
     }
 
-    /// <summary>B9 11, B1 campaign_learner_must_vote, B2 test_non_voter_can_vote, rule 12</summary>
+    /// <summary>B9 11, B1 campaign_learner_must_vote, B2 test_non_voter_can_vote. Planted: eng/defects/11-learner-does-not-vote.defect</summary>
     [Theory]
     [InlineData(4)]
     [InlineData(8)]
@@ -281,7 +297,7 @@ public class ElectionTests
         Assert.Equal(new Term(1), solo.Protocol.CurrentTerm);
     }
 
-    /// <summary>B3 test_vote_from_any_state (with the transfer mark, as rule 4 protects leaders)</summary>
+    /// <summary>B3 test_vote_from_any_state: (with the transfer mark, as rule 4 protects leaders)</summary>
     [Fact]
     public void A_marked_vote_of_a_higher_term_is_granted_from_any_role()
     {
@@ -296,7 +312,7 @@ public class ElectionTests
         }
     }
 
-    /// <summary>B3 test_dueling_(pre_)candidates, B9 24: a node that comes back from isolation does not disturb.</summary>
+    /// <summary>B9 24, B1 prevote, B3 test_dueling_candidates, test_dueling_pre_candidates: a node that comes back from isolation does not disturb. Planted: eng/defects/24-no-pre-vote.defect</summary>
     [Fact]
     public void An_isolated_node_that_returns_does_not_disturb()
     {
@@ -315,7 +331,7 @@ public class ElectionTests
         Assert.Equal(["a"], ProtocolCluster.CommandsOf(cluster[3]));
     }
 
-    /// <summary>B8 TestDisruptiveFollower, TestFreeStuckCandidateWithCheckQuorum, B4 drops_04_dueling_repro: a higher term is met and passed.</summary>
+    /// <summary>B9 24, B8 TestDisruptiveFollower, TestFreeStuckCandidateWithCheckQuorum, B4 drops_04_dueling_repro: a higher term is met and passed.</summary>
     [Fact]
     public void A_member_stuck_at_a_higher_term_joins_again()
     {

@@ -6,7 +6,7 @@ namespace Raft.Engine.Tests.Protocol;
 /// <summary>The follower: match, truncate, acknowledge. PhD 3.5; rules 1 and 5.</summary>
 public class FollowingTests
 {
-    /// <summary>B4 replace_log_leaders_log_empty, follower_one_common_1/2, simple_3_spurious: the shapes of divergence.</summary>
+    /// <summary>B9 19, B4 replace_log_leaders_log_empty, follower_one_common_1, follower_one_common_2, simple_3_spurious_1, simple_3_spurious_2, simple_3_follower_4_1, simple_3_short_leader, follower_not_matching: the shapes of divergence. Planted: eng/defects/19-old-append-truncates.defect</summary>
     [Theory]
     [InlineData(new long[] { 1, 1 }, 3, 1, new long[] { }, new long[] { 1, 1, 1 })]         // a probe changes nothing
     [InlineData(new long[] { 1, 1 }, 1, 1, new long[] { 2 }, new long[] { 1, 2 })]          // conflict at the first
@@ -76,7 +76,7 @@ public class FollowingTests
         Assert.Equal(new AppendRejection(new LogIndex(5), new LogIndex(5), new Term(4), new LogIndex(4)), conflict);
     }
 
-    /// <summary>Rule 1: an acknowledgement waits for the disk; a tick says what has arrived meanwhile. Rule 4</summary>
+    /// <summary>B1 async_storage_writes, rule 1: an acknowledgement waits for the disk; a tick says what has arrived meanwhile. Rule 4</summary>
     [Fact]
     public void An_acknowledgement_waits_for_the_disk_and_a_tick_tells_what_arrived()
     {
@@ -96,7 +96,7 @@ public class FollowingTests
         Assert.Equal(2, solo.Node.Applied.Count);
     }
 
-    /// <summary>B9 29, B1 async_storage_writes_append_aba_race: index and term come back, and the first write's completion says nothing.</summary>
+    /// <summary>B9 29, B1 async_storage_writes_append_aba_race: index and term come back, and the first write's completion says nothing. Planted: eng/defects/29-completion-of-an-overwritten-write-counts.defect</summary>
     [Fact]
     public void A_late_completion_of_an_overwritten_write_makes_nothing_durable()
     {
@@ -161,7 +161,7 @@ public class FollowingTests
         Assert.Equal(1, solo.Protocol.LastIndex.Value);
     }
 
-    /// <summary>B9 20, B2 test_append_entry_inside_snapshot; B2 test_log_last_conf_idx: the log begins after the snapshot.</summary>
+    /// <summary>B9 20, B2 test_append_entry_inside_snapshot, test_log_last_conf_idx: the log begins after the snapshot. Planted: eng/defects/20-append-inside-the-snapshot-is-rejected.defect</summary>
     [Fact]
     public void An_append_that_begins_inside_the_snapshot_matches()
     {

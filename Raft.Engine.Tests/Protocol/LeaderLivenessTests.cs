@@ -14,7 +14,7 @@ public class LeaderLivenessTests
         return solo;
     }
 
-    /// <summary>B1 prevote_checkquorum, checkquorum; B9 24</summary>
+    /// <summary>B9 24, B1 prevote_checkquorum, checkquorum</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -47,6 +47,7 @@ public class LeaderLivenessTests
         Assert.True(((VoteReply)solo.Tell(solo.AskVote(from: 3, term: 9, last: 9, lastTerm: 8, isTransfer: true)).Single()).IsGranted);
     }
 
+    /// <summary>Fault 32, B1 forget_leader, forget_leader_prevote_checkquorum: the term is kept, and the log still judges.</summary>
     [Fact]
     public void A_frame_that_takes_leadership_back_ends_the_leader_at_once_and_the_wait_is_short()
     {
@@ -111,7 +112,7 @@ public class LeaderLivenessTests
         Assert.Empty(solo.Tick(5));
     }
 
-    /// <summary>B2 test_leader_read_quorum, B9 25: voters only.</summary>
+    /// <summary>B2 test_leader_read_quorum, B9 25: voters only. Planted: eng/defects/25-learners-keep-a-leader-up.defect</summary>
     [Fact]
     public void A_leader_without_live_voters_steps_down_whatever_learners_say()
     {
@@ -190,7 +191,7 @@ public class LeaderLivenessTests
         Assert.False(((VoteReply)sent.Single()).IsGranted);
     }
 
-    /// <summary>The role change is told once, at the transition. B2 test_state_change_notifications</summary>
+    /// <summary>B2 test_state_change_notifications: the role change is told once, at the transition.</summary>
     [Fact]
     public void A_role_change_is_told_exactly_at_the_transition()
     {

@@ -24,9 +24,12 @@ internal sealed class ProtocolCluster
     }
 
     /// <summary>A server that is in no cluster yet: its disk is empty.</summary>
-    public ProtocolNode AddEmpty(int number, int seed = 7, Func<ProtocolSettings, ProtocolSettings>? adjust = null)
+    public ProtocolNode AddEmpty(int number, int seed = 7, Func<ProtocolSettings, ProtocolSettings>? adjust = null) =>
+        AddEmpty(IdOf(number), seed, adjust);
+
+    public ProtocolNode AddEmpty(ServerId id, int seed = 7, Func<ProtocolSettings, ProtocolSettings>? adjust = null)
     {
-        var node = new ProtocolNode(IdOf(number), new TestDisk(), new View(this, IdOf(number)), seed + (number * 1000), adjust);
+        var node = new ProtocolNode(id, new TestDisk(), new View(this, id), seed + ((Nodes.Count + 1) * 1000), adjust);
         Nodes.Add(node);
         return node;
     }
@@ -38,6 +41,9 @@ internal sealed class ProtocolCluster
 
     /// <summary>Sees every message that is about to be delivered; false drops it.</summary>
     public Func<Message, bool> Filter { get; set; } = _ => true;
+
+    /// <summary>What must always hold, checked after each tick; null: not checked.</summary>
+    public SafetyChecks? Checks { get; private set; }
 
     public ProtocolNode this[int number] => Nodes[number - 1];
 
@@ -93,8 +99,9 @@ internal sealed class ProtocolCluster
             _network.Clear();
             foreach (Message message in messages)
             {
-                if (IsConnected(message.From, message.To) && Filter(message) && Find(message.To) is { IsUp: true } receiver)
-                    receiver.Step(message);
+                // To whoever answers under that node's name: on another disk it must know itself that it is not meant. Rule 12
+                if (IsConnected(message.From, message.To) && Filter(message))
+                    Nodes.Find(node => node.IsUp && node.Id.Node == message.To.Node)?.Step(message);
             }
         }
 
@@ -139,7 +146,14 @@ internal sealed class ProtocolCluster
             foreach (ProtocolNode node in Nodes.Where(node => node.IsUp))
                 node.Protocol.Tick();
             Settle();
+            Checks?.Check();
         }
+    }
+
+    public ProtocolCluster Checked()
+    {
+        Checks = new SafetyChecks(this);
+        return this;
     }
 
     /// <summary>Ticks until the claim holds.</summary>
@@ -149,6 +163,42 @@ internal sealed class ProtocolCluster
         for (int i = 0; i < ticksMax && !claim(); i++)
             Tick();
         Assert.True(claim(), Describe());
+    }
+
+    public static MembershipChange To(params int[] voters) => new() { Set = [.. voters.Select(number => MemberOf(number))] };
+
+    /// <summary>Asks the leader for exactly these voters.</summary>
+    public ChangeResult Change(params int[] voters) => Leader.Protocol.ProposeChange(To(voters), timeMs: 1);
+
+    /// <summary>A leader among them, whose committed configuration has exactly these voters, and whom all members follow.</summary>
+    public bool HasSettledOn(params int[] voters) =>
+        LeaderOrNull is { } leader
+        && leader.Protocol.Configuration is { IsJoint: false, Target.Count: 0 } configuration
+        && leader.Protocol.ConfigurationIndex <= leader.Protocol.CommitIndex
+        && configuration.CanVote(leader.Id)
+        && configuration.Current.Where(member => member.Kind == MemberKind.Voter).Select(member => member.Id).SequenceEqual(voters.Select(IdOf))
+        && configuration.Current.All(member => member.Kind != MemberKind.Joining)
+        && Nodes.All(node => !node.IsUp || !configuration.Contains(node.Id) || node.Protocol.Leader == leader.Id);
+
+    public void TickUntilSettledOn(params int[] voters) => TickUntil(() => HasSettledOn(voters));
+
+    /// <summary>Adds a command, and sees it applied by all members that are up and by nobody twice.</summary>
+    public void Write(string text)
+    {
+        TickUntil(() => LeaderOrNull is { Protocol.IsTransferring: false });
+        Add(Leader, text);
+        TickUntil(() => Nodes.All(node => !node.IsUp || LeaderOrNull?.Protocol.Configuration.Contains(node.Id) != true || CommandsOf(node).Count(one => one == text) == 1));
+    }
+
+    /// <summary>How many messages pass within so many ticks.</summary>
+    public int CountMessages(int ticks)
+    {
+        int count = 0;
+        Func<Message, bool> before = Filter;
+        Filter = message => ++count > 0 && before(message);
+        Tick(ticks);
+        Filter = before;
+        return count;
     }
 
     /// <summary>Where everybody stands, for whoever reads a failure.</summary>

@@ -25,7 +25,7 @@ public class QuorumTests
         }
     }
 
-    /// <summary>B2 test_tracker, test_tracker_voter_demotion_joint_config, B9 5 and 6</summary>
+    /// <summary>B9 5, B9 6, B2 test_tracker, test_tracker_voter_demotion_joint_config, B8 quorum_quick_tests</summary>
     [Fact]
     public void The_index_on_a_quorum_is_what_a_naive_count_finds()
     {
@@ -51,7 +51,7 @@ public class QuorumTests
         }
     }
 
-    /// <summary>B2 test_votes</summary>
+    /// <summary>B2 test_votes, B8 quorum_quick_tests</summary>
     [Fact]
     public void A_tally_is_won_or_lost_when_a_naive_count_says_so()
     {

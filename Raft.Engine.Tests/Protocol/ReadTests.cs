@@ -3,7 +3,7 @@ using static Raft.Engine.Tests.Protocol.ProtocolCluster;
 
 namespace Raft.Engine.Tests.Protocol;
 
-/// <summary>Read barriers. PhD 6.4; rule 9; B2 test_read_barrier; B9 27, 28.</summary>
+/// <summary>Read barriers. PhD 6.4; rule 9.</summary>
 public class ReadTests
 {
     private static Solo Leader(int voters = 3, int learners = 0, Configuration? configuration = null)
@@ -20,6 +20,7 @@ public class ReadTests
     private static ReadQuorumReply Confirm(Solo solo, int from, ReadId round, long? term = null) =>
         new(IdOf(from), solo.Self, term is { } t ? new Term(t) : solo.Protocol.CurrentTerm, round);
 
+    /// <summary>B9 27, B2 test_read_barrier, B8 TestReadOnlyDuplicateRequest. Planted: eng/defects/27-answers-to-older-rounds-count.defect</summary>
     [Fact]
     public void A_quorum_confirms_a_read_at_the_commit_index_taken_before()
     {
@@ -66,7 +67,7 @@ public class ReadTests
         Assert.Equal([first, second], solo.Node.ReadsReady.Select(ready => ready.ReadId));
     }
 
-    /// <summary>B8 TestReadOnlyForNewLeader, B9 28</summary>
+    /// <summary>B9 28, B8 TestReadOnlyForNewLeader. Planted: eng/defects/28-new-leader-reads-before-its-first-commit.defect</summary>
     [Fact]
     public void A_new_leader_waits_for_its_first_commit()
     {
@@ -111,7 +112,7 @@ public class ReadTests
         Assert.Null(solo.Protocol.StartRead());
     }
 
-    /// <summary>While joint both quorums confirm; another configuration gives the open round a new number.</summary>
+    /// <summary>B9 27, B2 test_read_barrier: while joint both quorums confirm; another configuration gives the open round a new number.</summary>
     [Fact]
     public void A_joint_configuration_needs_both_quorums_and_a_change_renumbers_the_round()
     {

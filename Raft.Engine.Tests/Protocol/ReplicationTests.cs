@@ -16,7 +16,7 @@ public class ReplicationTests
         return solo;
     }
 
-    /// <summary>Raft figure 7, B1 probe_and_replicate: every divergent follower converges.</summary>
+    /// <summary>B1 probe_and_replicate, B8 TestFastLogRejection: Raft figure 7, every divergent follower converges.</summary>
     [Theory]
     [InlineData(new long[] { 1, 1, 1, 4, 4, 5, 5, 6, 6 })]
     [InlineData(new long[] { 1, 1, 1, 4 })]
@@ -55,7 +55,7 @@ public class ReplicationTests
             new TermAndVote(new Term(7), null), null, [.. terms.Select((term, i) => Solo.EntryOf(i + 2, term))]));
     }
 
-    /// <summary>B9 2, B3 test_leader_election_overwrite_newer_logs: a lower-term last entry may win and overwrite a higher one.</summary>
+    /// <summary>B9 2, B3 test_leader_election_overwrite_newer_logs: a lower-term last entry may win and overwrite a higher one. Planted: eng/defects/02-higher-term-tail-stays.defect</summary>
     [Fact]
     public void A_higher_term_tail_without_quorum_is_overwritten()
     {
@@ -64,7 +64,12 @@ public class ReplicationTests
         Add(cluster[1], "kept");
         cluster.Tick(3);
 
-        // n5 was elected in term 9 by n3 and n4, and lost its network before anything of that term left it.
+        // "second" reaches only n2. Then n5 was elected in term 9 by n3 and n4, who lack it too, and lost its network before
+        // its own first entry, at the same index, left it.
+        cluster.Filter = message => message.To == IdOf(2) || message is not AppendRequest;
+        Add(cluster[1], "second");
+        cluster.Settle();
+        cluster.Filter = _ => true;
         foreach (int number in new[] { 3, 4, 5 })
         {
             cluster[number].Crash();
@@ -74,17 +79,16 @@ public class ReplicationTests
         }
 
         cluster.Isolate(cluster[5]);
-        cluster.Isolate(cluster[1]);
         cluster.TickUntil(() => cluster.LeaderOrNull is { } now && now.Protocol.CurrentTerm > new Term(9));
         Add(cluster.Leader, "new");
         cluster.Tick(3);
         cluster.Heal();
         cluster.TickUntil(() => cluster.Nodes.All(node => node.Protocol.Leader is { } leader && leader == cluster.LeaderOrNull?.Id));
         cluster.Tick(5);
-        Assert.All(cluster.Nodes, node => Assert.Equal(["kept", "new"], CommandsOf(node)));
+        Assert.All(cluster.Nodes, node => Assert.Equal(["kept", "second", "new"], CommandsOf(node)));
     }
 
-    /// <summary>Raft figure 8, B9 1, B3 test_cannot_commit_without_new_term_entry</summary>
+    /// <summary>B9 1, B3 test_cannot_commit_without_new_term_entry: Raft figure 8. Planted: eng/defects/01-old-terms-commit-by-counting.defect</summary>
     [Fact]
     public void An_entry_of_an_older_term_on_a_majority_is_committed_only_with_one_of_the_current_term()
     {
@@ -96,7 +100,7 @@ public class ReplicationTests
         Assert.Equal(4, solo.Protocol.CommitIndex.Value);
     }
 
-    /// <summary>Rule 2: a quorum decides although our own disk is behind; applied is only what is durable here.</summary>
+    /// <summary>B1 async_storage_writes, B3 test_progress_leader, rule 2: a quorum decides although our own disk is behind; applied is only what is durable here.</summary>
     [Fact]
     public void A_quorum_of_others_commits_and_our_own_disk_holds_back_only_applying()
     {
@@ -172,7 +176,7 @@ public class ReplicationTests
         Assert.Equal(2, bytes.Node.TakeSent().Count(message => message.To == IdOf(2)));
     }
 
-    /// <summary>B9 23, B1 replicate_pause: appends and acknowledgements are lost; ticks alone repair it.</summary>
+    /// <summary>B9 23, B1 replicate_pause: appends and acknowledgements are lost; ticks alone repair it. Planted: eng/defects/23-lost-appends-are-not-noticed.defect</summary>
     [Fact]
     public void A_saturated_pipeline_recovers_from_lost_appends_without_new_entries()
     {
@@ -203,7 +207,7 @@ public class ReplicationTests
         Assert.Equal(3, Assert.Single(again.Entries).Index.Value);
     }
 
-    /// <summary>B9 22, B1 heartbeat_resp_recovers_from_probing: without new entries, within two heartbeats.</summary>
+    /// <summary>B9 22, B1 heartbeat_resp_recovers_from_probing: without new entries, within two heartbeats. Planted: eng/defects/22-unreachable-peer-stays-in-probe.defect</summary>
     [Fact]
     public void An_unreachable_peer_goes_to_probe_and_is_back_without_new_entries()
     {
@@ -216,7 +220,7 @@ public class ReplicationTests
         Assert.Equal("Pipeline", leader.Protocol.Peers.Single(peer => peer.Server == IdOf(2)).State);
     }
 
-    /// <summary>B9 18, B2 test_reordered_reject</summary>
+    /// <summary>B9 18, B2 test_reordered_reject. Planted: eng/defects/18-stale-rejection-counts.defect</summary>
     [Fact]
     public void A_stale_rejection_lowers_nothing()
     {
@@ -234,7 +238,7 @@ public class ReplicationTests
         Assert.Equal(3, Peer(solo, 3).NextIndex.Value);
     }
 
-    /// <summary>B9 17, B2 test_reply_from_removed_follower; rule 12. Also what no server of this term can say.</summary>
+    /// <summary>B9 17, B2 test_reply_from_removed_follower: rule 12; also what no server of this term can say.</summary>
     [Fact]
     public void Answers_of_strangers_other_disks_and_the_future_do_not_count()
     {
@@ -352,7 +356,7 @@ public class ReplicationTests
         Assert.Equal([100, 100, 120], solo.Node.Disk.Log.TakeLast(3).Select(entry => entry.TimeMs));
     }
 
-    /// <summary>B9 5, B2 test_tracker, PhD 4.3: while joint both majorities commit; leaving it happens exactly once (B9 16).</summary>
+    /// <summary>B9 5, B9 16, B2 test_tracker, PhD 4.3: while joint both majorities commit; leaving it happens exactly once.</summary>
     [Fact]
     public void A_joint_configuration_needs_both_majorities_and_is_left_once()
     {

@@ -3,9 +3,10 @@ using static Raft.Engine.Tests.Protocol.ProtocolCluster;
 
 namespace Raft.Engine.Tests.Protocol;
 
-/// <summary>Handing over. PhD 3.10; rule 10; B2 test_leader_transfer_*; B9 26.</summary>
+/// <summary>Handing over. PhD 3.10; rule 10.</summary>
 public class TransferTests
 {
+    /// <summary>B9 26, B3 test_leader_transfer_ignore_proposal, B4 leader_changes</summary>
     [Theory]
     [InlineData(null)]
     [InlineData(3)]
@@ -15,7 +16,7 @@ public class TransferTests
         ProtocolNode old = cluster.Elect(1);
         Add(old, "a");
         Assert.True(old.Protocol.BeginTransfer(target is { } number ? IdOf(number) : null));
-        Assert.Null(old.Protocol.AddEntry(EntryKind.Command, default, timeMs: 1)); // B3 test_leader_transfer_ignore_proposal
+        Assert.Null(old.Protocol.AddEntry(EntryKind.Command, default, timeMs: 1));
         cluster.Settle();
         Assert.NotEqual(old, cluster.Leader);
         if (target is { } expected)
@@ -24,7 +25,7 @@ public class TransferTests
         Assert.All(cluster.Nodes, node => Assert.Equal(["a"], CommandsOf(node)));
     }
 
-    /// <summary>B8 TestLeaderTransferToSlowFollower, B9 26: a lagging target is caught up first.</summary>
+    /// <summary>B8 TestLeaderTransferToSlowFollower, B9 26: a lagging target is caught up first. Planted: eng/defects/26-lagging-target-is-asked-to-campaign.defect</summary>
     [Fact]
     public void Timeout_now_goes_only_to_a_target_that_has_everything()
     {
@@ -39,7 +40,7 @@ public class TransferTests
         Assert.Equal(IdOf(3), Assert.Single(solo.Tell(solo.Accept(3, match: 3)).OfType<TimeoutNow>()).To);
     }
 
-    /// <summary>B3 test_leader_transfer_timeout, B2 test_leader_transfer_lost_timeout_now, ..._dies_upon_receiving_timeout_now</summary>
+    /// <summary>B9 26, B3 test_leader_transfer_timeout, B2 test_leader_transfer_lost_timeout_now. Planted: eng/defects/26-transfer-never-ends.defect</summary>
     [Fact]
     public void A_transfer_that_does_not_succeed_ends_and_the_leader_serves_on()
     {
@@ -57,7 +58,7 @@ public class TransferTests
         Assert.Equal(leader, cluster.Leader);
     }
 
-    /// <summary>B2 test_leader_transfer_lost_force_vote_request: the target falls back to a normal election.</summary>
+    /// <summary>B9 26, B2 test_leader_transfer_lost_force_vote_request: the target falls back to a normal election.</summary>
     [Fact]
     public void Lost_marked_votes_do_not_stall_the_group()
     {
@@ -74,7 +75,7 @@ public class TransferTests
         Assert.All(cluster.Nodes, node => Assert.Equal(["after"], CommandsOf(node)));
     }
 
-    /// <summary>B3 test_leader_transfer_one_node_cluster / _one_voter, test_transfer_non_member; B2 test_non_voter_gets_timeout_now</summary>
+    /// <summary>B3 test_leader_transfer_one_node_cluster, test_leader_transfer_one_voter, test_transfer_non_member, B2 test_non_voter_gets_timeout_now</summary>
     [Fact]
     public void There_must_be_another_voter_to_hand_over_to()
     {

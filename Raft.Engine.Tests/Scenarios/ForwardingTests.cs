@@ -136,6 +136,7 @@ public sealed class ForwardingTests
         Assert.Equal("later is number 1", (await call).Result);
     });
 
+    /// <summary>B9 30: dropped, with proof.</summary>
     [Fact]
     public void A_forwarded_entry_that_was_overtaken_is_dropped_with_proof() => Cluster.Run(5, seed: 60, async cluster =>
     {

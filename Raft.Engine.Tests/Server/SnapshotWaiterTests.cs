@@ -9,7 +9,10 @@ namespace Raft.Engine.Tests.Server;
 // Scenario 30 and B5: calls whose entry comes here only inside a snapshot. Rule 11.
 public sealed class SnapshotWaiterTests
 {
-    /// <summary>A write on a follower that hears where its entry is, and then nothing but the snapshot that covers it.</summary>
+    /// <summary>B9 30, B5 test_add_entry_applied_load_snapshot_at_entry, test_add_entry_applied_load_snapshot_past_entry,
+    /// test_add_entry_committed_load_snapshot_at_entry, test_add_entry_committed_load_snapshot_past_entry,
+    /// test_add_entry_applied_wait_resolved_via_drop_waiters, test_add_entry_committed_wait_resolved_via_drop_waiters.
+    /// Planted: eng/defects/30-covered-entry-is-called-unknown.defect. A write on a follower that hears where its entry is, and then nothing but the snapshot that covers it.</summary>
     [Theory]
     [InlineData(WaitFor.Committed, 0)]
     [InlineData(WaitFor.Committed, 5)]
@@ -55,6 +58,7 @@ public sealed class SnapshotWaiterTests
         Assert.True((await call).IsResultLost);
     });
 
+    /// <summary>B9 30, B5 test_commit_waiter_dropped_before_notifying_above_snapshot. Planted: eng/defects/30-unknown-is-called-dropped.defect</summary>
     [Fact]
     public void What_a_snapshot_of_a_later_term_covers_is_unknown_and_what_lies_above_it_is_dropped_in_index_order() => Cluster.Run(
         3, seed: 343, settings: SnapshotTests.WithoutTrailing, scenario: async cluster =>

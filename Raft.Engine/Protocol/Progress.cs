@@ -81,10 +81,12 @@ internal sealed class Progress(ServerId id)
     /// <summary>Joining: so many rounds in a row were short and ended close behind the commit index.</summary>
     public int CaughtUpRounds { get; set; }
 
-    /// <summary>The start count of its last acknowledgement. Rule 13.</summary>
+    /// <summary>The start count of its last acknowledgement, and what that one said is durable. Rule 13.</summary>
     public long AcknowledgedStart { get; set; }
+    public LogIndex AcknowledgedIndex { get; set; }
 
-    /// <summary>After a restart it lacked what it had acknowledged: its disk has lost data. Rule 13.</summary>
+    /// <summary>After a restart it lacked what it had acknowledged: its disk has lost data, perhaps votes as well. What it
+    /// acknowledged counts in no quorum any more. Rule 13.</summary>
     public bool HasLostData { get; set; }
 
     /// <summary>No member any more: for so many ticks it is still told so. Rule 8.</summary>

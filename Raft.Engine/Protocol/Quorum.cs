@@ -6,7 +6,8 @@ internal static class Quorum
     /// <summary>How many of so many voters are a majority.</summary>
     public static int SizeOf(int voters) => (voters / 2) + 1;
 
-    /// <summary>The highest index that a majority of these voters holds durably; zero without voters.</summary>
+    /// <summary>The highest index that a majority of these voters holds durably; zero without voters. A disk that lost data
+    /// holds nothing for certain. Rule 13</summary>
     public static LogIndex IndexOnMajority(ReadOnlySpan<Progress> voters)
     {
         if (voters.IsEmpty)
@@ -15,7 +16,7 @@ internal static class Quorum
         Span<long> sorted = voters.Length <= 32 ? stackalloc long[voters.Length] : new long[voters.Length];
         for (int i = 0; i < voters.Length; i++)
         {
-            long match = voters[i].MatchIndex.Value;
+            long match = voters[i].HasLostData ? 0 : voters[i].MatchIndex.Value;
             int at = i;
             for (; at > 0 && sorted[at - 1] > match; at--)
                 sorted[at] = sorted[at - 1];

@@ -131,10 +131,14 @@ public sealed partial class RaftProtocol
             peer.RoundTicks++;
         if (peer.RoundEnd == LogIndex.Zero || peer.State != ProgressState.Pipeline)
         {
+            peer.CaughtUpRounds = 0;
             StartRound(peer);
             return;
         }
 
+        // A round that is too long already: good ones before it say nothing of now.
+        if (peer.RoundTicks >= _settings.ElectionTicks)
+            peer.CaughtUpRounds = 0;
         if (peer.MatchIndex < peer.RoundEnd)
             return;
 

@@ -65,7 +65,7 @@ public sealed partial class RaftProtocol
     private void ReviewReadRound()
     {
         if (_readRound is not { } round
-            || !_tracker!.IsQuorum(round.Number, static (voter, number) => voter.ReadConfirmed == number))
+            || !_tracker!.IsQuorum(round.Number, static (voter, number) => voter.ReadConfirmed == number && !voter.HasLostData))
             return;
 
         _readsReady.Add(new ReadReady(round.Serves, round.Index));

@@ -221,8 +221,8 @@ public sealed partial class RaftProtocol
             return; // not our log: nothing that a server of this term can say
 
         peer.CommitKnown = reply.CommitIndex; // falls when the peer was started anew
-        if (reply.MatchIndex >= peer.MatchIndex)
-            peer.AcknowledgedStart = reply.SenderStart;
+        if (reply.MatchIndex >= peer.AcknowledgedIndex)
+            (peer.AcknowledgedStart, peer.AcknowledgedIndex) = (reply.SenderStart, reply.MatchIndex);
         bool isProgress = peer.Acknowledge(reply.MatchIndex);
         peer.HasAcknowledged |= isProgress;
         ResumeFrom(peer, received);
@@ -257,11 +257,12 @@ public sealed partial class RaftProtocol
 
     /// <summary>
     /// What was acknowledged is durable, and an older rejection comes of an older or the same start. So a rejection of a
-    /// later start from below the match index says that the disk lost what it held. Rule 13
+    /// later start from below what was acknowledged says that the disk lost what it held. What only a snapshot's answer
+    /// vouches for proves nothing: no start belongs to it, and a late rejection of before it is none of a later start. Rule 13
     /// </summary>
     private bool HasLostData(Progress peer, long start, AppendRejection rejection)
     {
-        if (start <= peer.AcknowledgedStart || rejection.LastIndex >= peer.MatchIndex)
+        if (start <= peer.AcknowledgedStart || rejection.LastIndex >= peer.AcknowledgedIndex)
             return false;
         if (!peer.HasLostData)
             _lostData.Add(peer.Id);

@@ -67,7 +67,7 @@ public sealed partial class RaftProtocol
     /// <summary>Asks the target to campaign as soon as it has everything: nothing is appended after that. PhD 3.10</summary>
     private void ContinueTransfer(Progress peer)
     {
-        if (_transferTarget != peer.Id || _isTimeoutNowSent || peer.MatchIndex < _log.LastIndex)
+        if (_transferTarget != peer.Id || _isTimeoutNowSent || peer.MatchIndex < _log.LastIndex || peer.HasLostData)
             return;
         _isTimeoutNowSent = true;
         peer.IsAnswerDue = true;
