@@ -1,4 +1,5 @@
 using Raft.Engine.Protocol;
+using Raft.Host;
 using Raft.Host.Hosting;
 using Raft.Host.Settings;
 
