@@ -20,12 +20,12 @@ internal sealed class PreloadedStorage(IRaftStorage storage, PersistedState stat
     public ValueTask<IReadOnlyList<Entry>> ReadEntriesAsync(LogIndex from, LogIndex to, int maxBytes, CancellationToken cancellation) =>
         storage.ReadEntriesAsync(from, to, maxBytes, cancellation);
 
-    public Task<SnapshotFile> WriteSnapshotAsync(IStateSnapshot picture, CancellationToken cancellation) => 
+    public Task<SnapshotFile> WriteSnapshotAsync(IStateSnapshot picture, CancellationToken cancellation) =>
         storage.WriteSnapshotAsync(picture, cancellation);
 
-    public ValueTask<ISnapshotReceiver> ReceiveSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) => 
+    public ValueTask<ISnapshotReceiver> ReceiveSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) =>
         storage.ReceiveSnapshotAsync(descriptor, cancellation);
 
-    public ValueTask<ISnapshotReader> OpenSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) => 
+    public ValueTask<ISnapshotReader> OpenSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation) =>
         storage.OpenSnapshotAsync(descriptor, cancellation);
 }

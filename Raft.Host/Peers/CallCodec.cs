@@ -181,7 +181,11 @@ internal static class CallCodec
         long expected = reader.Int64();
         return new MembershipChange
         {
-            Set = set, Add = add, Remove = remove, IsForced = isForced, ExpectedIndex = expected < 0 ? null : new LogIndex(expected),
+            Set = set,
+            Add = add,
+            Remove = remove,
+            IsForced = isForced,
+            ExpectedIndex = expected < 0 ? null : new LogIndex(expected),
         };
     }
 
