@@ -131,7 +131,12 @@ internal sealed partial class BenchCluster : IAsyncDisposable
     public async Task<JsonElement> GetAsync(int node, string path) => JsonElement.Parse(await _http.GetStringAsync(UrlOf(node) + path));
 
     /// <summary>This node's word on its first group.</summary>
-    public async Task<JsonElement> FirstGroupAsync(int node) => (await GetAsync(node, "/v1/status")).GetProperty("groups")[0];
+    /// <exception cref="HttpRequestException">It does not answer, or runs no group yet.</exception>
+    public async Task<JsonElement> FirstGroupAsync(int node)
+    {
+        JsonElement groups = (await GetAsync(node, "/v1/status")).GetProperty("groups");
+        return groups.GetArrayLength() > 0 ? groups[0] : throw new HttpRequestException($"{NameOf(node)} runs no group yet.");
+    }
 
     /// <summary>Status and body: what is refused is an answer too.</summary>
     public async Task<(int Status, string Body)> AskAsync(HttpMethod method, int node, string path)

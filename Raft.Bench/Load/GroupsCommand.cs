@@ -27,6 +27,8 @@ internal static class GroupsCommand
 
         await SpreadAsync(cluster, count);
         await IdleAsync(cluster, time);
+        if (arguments.Number("flood", 1) == 0)
+            return 0;
         await FloodAsync(cluster, clients, TimeSpan.FromTicks(time.Ticks / 3));
 
         foreach (int n in cluster.Running.ToArray())
@@ -48,7 +50,7 @@ internal static class GroupsCommand
             return seen.Ready == count * BenchCluster.Founders && seen.Leaders.Sum() == count;
         }, TimeSpan.FromMinutes(3), "every group to have a leader and be ready on every node");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{what}: all {count} groups ready on all nodes after {watch.Elapsed.TotalSeconds:f1} s, leaders {string.Join('/', seen!.Leaders)}, load={MachineLoad.Now}"));
+            $"{what}: all {count} groups ready on all nodes after {watch.Elapsed.TotalSeconds:f1} s, processor time {string.Join('/', Enumerable.Range(0, 3).Select(n => $"{cluster.ProcessorTime(n).TotalSeconds:f1}"))} s, leaders {string.Join('/', seen!.Leaders)}, load={MachineLoad.Now}"));
     }
 
     /// <summary>Until the policy leaves it as it is: nobody leads more than a tenth above a share.</summary>

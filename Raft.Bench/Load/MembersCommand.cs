@@ -8,6 +8,7 @@ namespace Raft.Bench.Load;
 /// cluster can do: the longest time without an acknowledged write.</summary>
 internal static class MembersCommand
 {
+    private const int CapacityKeys = 1000;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     public static async Task<int> RunAsync(Arguments arguments)
@@ -43,7 +44,7 @@ internal static class MembersCommand
         }, Patience, "everything to be applied");
         int keys = (await cluster.FirstGroupAsync(await cluster.LeaderAsync())).GetProperty("keys").GetInt32();
         Console.WriteLine($"members rate={rate} {result.Summary(seconds, "writes")}");
-        Console.WriteLine($"acknowledged={trace.Acknowledged} keys in the end={keys} (each write has a key of its own; the capacity was measured on 1000 more); errors: {trace.Errors}");
+        Console.WriteLine($"acknowledged={trace.Acknowledged}, of which the store has {keys - CapacityKeys}, each by a key of its own, with what failed for the client and was written after all; errors: {trace.Errors}");
         MachineLoad.Print("end");
         return 0;
 
@@ -54,7 +55,8 @@ internal static class MembersCommand
             await step();
             TimeSpan took = watch.Elapsed;
             await Task.Delay(TimeSpan.FromSeconds(1));      // what the step leaves behind shows here
-            Report(what, took, trace);
+            long term = (await cluster.FirstGroupAsync(await cluster.LeaderAsync())).GetProperty("term").GetInt64();
+            Report(string.Create(CultureInfo.InvariantCulture, $"{what} (term {term})"), took, trace);
         }
 
         async Task AddAsync(int node)
@@ -81,7 +83,7 @@ internal static class MembersCommand
     /// <summary>What all clients together get in a closed loop, halved; unless it is given.</summary>
     public static async Task<int> HalfCapacityAsync(BenchCluster cluster, int clients, int given)
     {
-        Operation put = Operations.Put(keys: 1000, bytes: 256);
+        Operation put = Operations.Put(CapacityKeys, bytes: 256);
         await LoadRun.RunAsync(put, cluster.Urls, clients, TimeSpan.FromSeconds(5), ratePerSecond: 0);
         (Latencies all, double seconds) = await LoadRun.RunAsync(put, cluster.Urls, clients, TimeSpan.FromSeconds(5), ratePerSecond: 0);
         Console.WriteLine($"capacity {all.Summary(seconds, "writes")} load={MachineLoad.Now}");

@@ -13,9 +13,10 @@ internal static class Operations
     /// <param name="keys">Written in turn.</param>
     /// <param name="bytes">Of a value.</param>
     /// <param name="group">Another than the first one.</param>
-    public static Operation Put(int keys, int bytes, string? group = null)
+    /// <param name="prefix">Of their names.</param>
+    public static Operation Put(int keys, int bytes, string? group = null, string prefix = "k")
     {
-        string path = group is null ? "/v1/kv/k" : $"/v1/groups/{group}/kv/k";
+        string path = group is null ? $"/v1/kv/{prefix}" : $"/v1/groups/{group}/kv/{prefix}";
         byte[] body = Encoding.ASCII.GetBytes(new string('x', bytes));
         return async (http, url, number, cancellation) =>
         {

@@ -12,7 +12,7 @@ internal sealed class WriteTrace(Func<string[]> urls, int bytes)
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private readonly ConcurrentDictionary<string, int> _errors = new();
     private readonly Lock _lock = new();
-    private readonly Operation _put = Operations.Put(keys: int.MaxValue, bytes);
+    private readonly Operation _put = Operations.Put(keys: int.MaxValue, bytes, prefix: "trace");
     private long _last = Stopwatch.GetTimestamp();
     private TimeSpan _longest;
     private long _next;

@@ -45,7 +45,22 @@ public sealed partial class RaftProtocol
         ResendReadRound();
         TickTransfer();
         TickMembership();
-        _isReplicationDue = true;
+        _isReplicationDue |= _readWaiting is not null || tracker.Departing.Length > 0 || IsAnyWaiting(tracker.Peers);
+    }
+
+    /// <summary>Whether there may be something to send. When nothing happens there is not, and no batch is made at every tick.</summary>
+    private bool IsAnyWaiting(Progress[] peers)
+    {
+        foreach (Progress peer in peers)
+        {
+            if (peer.State != ProgressState.Pipeline || peer.IsEmptyAppendDue || peer.IsLossCheckDue
+                || peer.NextIndex <= _log.LastIndex || (_commitIndex > peer.CommitSent && peer.CommitSent < peer.WaitsFor))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private void TickPeer(Progress peer)
