@@ -41,8 +41,16 @@ internal sealed partial class BenchCluster : IAsyncDisposable
     public static async Task<BenchCluster> StartAsync(string folder, IReadOnlyDictionary<string, string>? settings = null)
     {
         BenchCluster cluster = Launch(folder, settings);
-        await cluster.WaitUntilReadyAsync();
-        return cluster;
+        try
+        {
+            await cluster.WaitUntilReadyAsync();
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();       // or its nodes would outlive us
+            throw;
+        }
     }
 
     /// <summary>The processes run; nobody has waited for them.</summary>
@@ -107,7 +115,7 @@ internal sealed partial class BenchCluster : IAsyncDisposable
     }
 
     /// <summary>Polls often; what a node that is dead or stopped does not answer counts as no.</summary>
-    public static async Task<TimeSpan> WaitAsync(Func<Task<bool>> condition, TimeSpan patience, string what)
+    public static async Task<TimeSpan> WaitAsync(Func<Task<bool>> condition, TimeSpan patience, string what, int pauseMs = 50)
     {
         var watch = Stopwatch.StartNew();
         while (true)
@@ -124,7 +132,7 @@ internal sealed partial class BenchCluster : IAsyncDisposable
 
             if (watch.Elapsed > patience)
                 throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture, $"Waited {patience.TotalSeconds:f0} s in vain for {what}."));
-            await Task.Delay(50);
+            await Task.Delay(pauseMs);
         }
     }
 

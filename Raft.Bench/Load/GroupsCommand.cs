@@ -8,6 +8,9 @@ namespace Raft.Bench.Load;
 /// and what a flood of one does to another.</summary>
 internal static class GroupsCommand
 {
+    /// <summary>Each look costs every node a document of all its groups.</summary>
+    private const int LookPauseMs = 250;
+
     private sealed record Seen(int Ready, int[] Leaders, IReadOnlyList<(string Group, int Leader)> All);
 
     public static async Task<int> RunAsync(Arguments arguments)
@@ -48,7 +51,7 @@ internal static class GroupsCommand
         {
             seen = await LookAsync(cluster);
             return seen.Ready == count * BenchCluster.Founders && seen.Leaders.Sum() == count;
-        }, TimeSpan.FromMinutes(3), "every group to have a leader and be ready on every node");
+        }, TimeSpan.FromMinutes(3), "every group to have a leader and be ready on every node", LookPauseMs);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{what}: all {count} groups ready on all nodes after {watch.Elapsed.TotalSeconds:f1} s, processor time {string.Join('/', Enumerable.Range(0, 3).Select(n => $"{cluster.ProcessorTime(n).TotalSeconds:f1}"))} s, leaders {string.Join('/', seen!.Leaders)}, load={MachineLoad.Now}"));
     }
@@ -62,7 +65,7 @@ internal static class GroupsCommand
         {
             seen = await LookAsync(cluster);
             return seen.Leaders.Sum() == count && seen.Leaders.Max() <= share + (share / 10);
-        }, TimeSpan.FromMinutes(3), "the leaders to be spread");
+        }, TimeSpan.FromMinutes(3), "the leaders to be spread", LookPauseMs);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"spread {took.TotalSeconds:f1} s later: leaders {string.Join('/', seen.Leaders)}"));
     }
 
