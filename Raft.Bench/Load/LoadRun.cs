@@ -9,7 +9,8 @@ internal delegate Task<int> Operation(HttpMessageInvoker http, string url, long 
 internal static class LoadRun
 {
     public static async Task<(Latencies Result, double Seconds)> RunAsync(
-        Operation operation, string[] urls, int clients, TimeSpan time, int ratePerSecond, CancellationToken cancellation = default)
+        Operation operation, string[] urls, int clients, TimeSpan time, int ratePerSecond,
+        long operations = long.MaxValue, CancellationToken cancellation = default)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var parts = new Latencies[clients];
@@ -33,6 +34,8 @@ internal static class LoadRun
             while (!end.IsCancellationRequested)
             {
                 long number = Interlocked.Increment(ref next);
+                if (number > operations)
+                    return;
                 long due = Stopwatch.GetTimestamp();
                 if (ratePerSecond > 0)
                 {

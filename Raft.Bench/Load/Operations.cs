@@ -10,12 +10,17 @@ internal static class Operations
     private static readonly MediaTypeHeaderValue Binary = new("application/octet-stream");
     private static readonly MediaTypeHeaderValue Lines = new("application/x-ndjson");
 
-    public static Operation Put(int keys, int bytes)
+    /// <param name="keys">Written in turn.</param>
+    /// <param name="bytes">Of a value.</param>
+    /// <param name="group">Another than the first one.</param>
+    /// <param name="prefix">Of their names.</param>
+    public static Operation Put(int keys, int bytes, string? group = null, string prefix = "k")
     {
+        string path = group is null ? $"/v1/kv/{prefix}" : $"/v1/groups/{group}/kv/{prefix}";
         byte[] body = Encoding.ASCII.GetBytes(new string('x', bytes));
         return async (http, url, number, cancellation) =>
         {
-            using var request = new HttpRequestMessage(HttpMethod.Put, string.Create(CultureInfo.InvariantCulture, $"{url}/v1/kv/k{(number % keys) + 1}"))
+            using var request = new HttpRequestMessage(HttpMethod.Put, string.Create(CultureInfo.InvariantCulture, $"{url}{path}{(number % keys) + 1}"))
             {
                 Content = new ByteArrayContent(body) { Headers = { ContentType = Binary } },
             };

@@ -16,7 +16,7 @@ public interface IShard
     /// <summary>The way in, from any thread: returns at once, runs later. After the shard has stopped it is dropped, and false returned.</summary>
     bool Post(SendOrPostCallback work, object? state);
 
-    /// <summary>Calls <paramref name="work"/> on the shard every <paramref name="period"/> until disposed. Missed ticks are not made up for.</summary>
+    /// <summary>Calls <paramref name="work"/> on the shard every <paramref name="period"/> until disposed. Missed ticks are not made up for; the first may come early, with those of other timers.</summary>
     IDisposable StartTimer(TimeSpan period, Action work);
 
     /// <summary>Runs once, after everything that is in the mailbox now: where a server asks for its output, so that

@@ -1,7 +1,7 @@
 namespace Raft.Engine.Shards;
 
 /// <summary>The timers of one shard. A group has one, so a plain list beats a wheel until there are thousands.</summary>
-/// <remarks>Only on the shard, but for Dispose, which may come from anywhere.</remarks>
+/// <remarks>All of one period tick together: three hundred groups wake the shard as often as one does. Only on the shard, but for Dispose, which may come from anywhere.</remarks>
 internal sealed class ShardTimers(TimeProvider time)
 {
     private readonly List<Timer> _timers = [];
@@ -11,7 +11,8 @@ internal sealed class ShardTimers(TimeProvider time)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(period, TimeSpan.Zero);
         long ticks = Math.Max(1, (long)(period.TotalSeconds * time.TimestampFrequency));
-        var timer = new Timer(work, ticks) { Due = time.GetTimestamp() + ticks };
+        Timer? other = _timers.Find(timer => timer.Period == ticks && !timer.IsDisposed);
+        var timer = new Timer(work, ticks) { Due = other?.Due ?? time.GetTimestamp() + ticks };
         _timers.Add(timer);
         _nextDue = Math.Min(_nextDue, timer.Due);
         return timer;
