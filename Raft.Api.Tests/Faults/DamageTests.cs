@@ -105,7 +105,7 @@ public sealed class DamageTests(ITestOutputHelper output)
     private static void TearLastRecord(string[] files)
     {
         const uint Magic = 0x314C_4157;
-        (string File, int At, long Sequence) last = default;
+        (string File, int At, long Sequence) last = ("", 0, 0);
         foreach (string file in files)
         {
             byte[] bytes = File.ReadAllBytes(file);
