@@ -91,9 +91,6 @@ public sealed partial class RaftProtocol
             return;
         }
 
-        // Which start of it said so is not known here. Until one acknowledges an append, a rejection proves no loss: it may
-        // have been sent before the snapshot came.
-        progress.AcknowledgedStart = long.MaxValue;
         progress.HasAcknowledged = true;
         bool isProgress = progress.Acknowledge(match);
         if (progress.State == ProgressState.Snapshot)
