@@ -16,7 +16,7 @@ internal static class MembershipRules
         List<Member> wanted = [.. (change.Set ?? goal).Select(AsVoter)];
         foreach (ServerId removed in change.Remove)
         {
-            int count = wanted.RemoveAll(member => member.Node == removed.Node && (removed.Storage == default || member.Storage == removed.Storage));
+            int count = wanted.RemoveAll(member => Names(removed, member.Id));
             if (count == 0 && removed.Storage == default && !change.Add.Any(member => member.Node == removed.Node))
             {
                 fault = $"'{removed.Node}' is no member.";
@@ -79,6 +79,10 @@ internal static class MembershipRules
 
     public static IEnumerable<ServerId> VotersOf(IEnumerable<Member> members) =>
         members.Where(member => member.Kind == MemberKind.Voter).Select(member => member.Id);
+
+    /// <summary>Whether a removal means this server: a storage id of zero is whatever disk the node is on.</summary>
+    public static bool Names(ServerId removed, ServerId server) =>
+        removed.Node == server.Node && (removed.Storage == default || removed.Storage == server.Storage);
 
     private static bool IsVoter(IReadOnlyList<Member> members, ServerId server) =>
         members.Any(member => member.Id == server && member.Kind == MemberKind.Voter);

@@ -258,7 +258,7 @@ public sealed partial class RaftServer
     }
 
     private static bool Removes(MembershipChange change, ServerId server) =>
-        change.Remove.Any(removed => removed.Node == server.Node && (removed.Storage == default || removed.Storage == server.Storage));
+        change.Remove.Any(removed => MembershipRules.Names(removed, server));
 
     private bool IsOwnRemoval(MembershipChange change) => change.Set is { } set
         ? !set.Any(member => member.Id == Id)
