@@ -41,10 +41,13 @@ public sealed class JoinTests(ITestOutputHelper output)
         await stranger.WaitUntilNotReadyBecauseAsync("Set Raft:Join to have it ask");
     }
 
-    [Fact]
-    public async Task A_second_node_with_the_same_id_is_kept_out_while_the_first_lives()
+    [Theory]
+    [InlineData("n1")]
+    [InlineData("n2")]      // the one whose id is taken decides itself
+    public async Task A_second_node_with_the_same_id_is_kept_out_while_the_first_lives(string leader)
     {
         await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, ClusterProcesses.Patient);
+        await cluster[0].LeadAsync("default", leader);
         await using NodeProcess twin = NewNode(cluster, "n2", "twin");
         twin.Start();
 

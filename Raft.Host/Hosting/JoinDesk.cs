@@ -47,7 +47,7 @@ public sealed class JoinDesk : IDisposable
             return Redirect(server);
 
         var rules = new JoinRules(
-            _settings.Raft.ClusterId, uid, first.Id, _settings.Raft.Rejoin, 10 * _settings.Raft.ElectionTicks * TimeSpan.FromMilliseconds(_settings.Raft.TickMs));
+            server.Id, _settings.Raft.ClusterId, uid, first.Id, _settings.Raft.Rejoin, 10 * _settings.Raft.ElectionTicks * TimeSpan.FromMilliseconds(_settings.Raft.TickMs));
         JoinAnswer answer = rules.Judge(request, server.Configuration, _sightings.SilentFor);
         if (request.IsProbe || answer.Verdict != JoinVerdict.Accepted)
             return answer with { Uid = uid.ToString() };

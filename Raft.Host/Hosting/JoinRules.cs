@@ -4,12 +4,14 @@ using Raft.Host.Settings;
 namespace Raft.Host.Hosting;
 
 /// <summary>Who may be taken into a cluster, and how. Design 4.5.</summary>
+/// <param name="Self">The leader that decides.</param>
 /// <param name="ClusterId">Of this cluster.</param>
 /// <param name="Uid">Of this cluster.</param>
 /// <param name="FirstGroup">Of this cluster.</param>
 /// <param name="Rejoin">Whether a node under a known id is replaced without an operator.</param>
 /// <param name="ReplaceAfter">For how long its former self must have been silent.</param>
-internal sealed record JoinRules(string ClusterId, ClusterUid Uid, GroupId FirstGroup, RejoinMode Rejoin, TimeSpan ReplaceAfter)
+internal sealed record JoinRules(
+    ServerId Self, string ClusterId, ClusterUid Uid, GroupId FirstGroup, RejoinMode Rejoin, TimeSpan ReplaceAfter)
 {
     /// <summary>What a request deserves.</summary>
     /// <param name="request">Of the asker.</param>
@@ -36,7 +38,8 @@ internal sealed record JoinRules(string ClusterId, ClusterUid Uid, GroupId First
                 : Refuse($"'{node}' is no member of this cluster. Set Raft:Join there, or add it: POST /v1/members. One that was removed stays out until then.");
         }
 
-        TimeSpan silence = silentFor(known.Id);
+        // Nobody hears itself: to the sightings the leader that decides would look dead.
+        TimeSpan silence = known.Id == Self ? TimeSpan.Zero : silentFor(known.Id);
         if (silence == TimeSpan.Zero)
             return Refuse($"The node id '{node}' is in use: its server with storage {known.Storage} is alive.");
         if (Rejoin == RejoinMode.Off)
