@@ -2,6 +2,7 @@ using Raft.Engine.Contracts;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Raft.Host.Storage;
+using Raft.Simulator;
 
 namespace Raft.Api.Tests.Storage;
 

@@ -4,6 +4,7 @@ using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Raft.Host;
 using Raft.Host.Storage;
+using Raft.Simulator;
 using static Raft.Api.Tests.Storage.TestStore;
 
 namespace Raft.Api.Tests.Storage;

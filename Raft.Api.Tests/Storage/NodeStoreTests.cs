@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Raft.Host.Storage;
+using Raft.Simulator;
 using static Raft.Api.Tests.Storage.TestStore;
 
 namespace Raft.Api.Tests.Storage;

@@ -2,6 +2,7 @@ using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Raft.Host.Storage;
+using Raft.Simulator;
 using static Raft.Api.Tests.Storage.TestStore;
 
 namespace Raft.Api.Tests.Storage;

@@ -1,6 +1,6 @@
 using Raft.Host.Storage;
 
-namespace Raft.Api.Tests.Storage;
+namespace Raft.Simulator;
 
 /// <summary>
 /// A file system in memory that knows what is not synced. A power cut loses any subset of it: writes whole or torn at sectors,
@@ -12,11 +12,11 @@ internal sealed class SimulatedFiles : IStorageFiles
     private readonly object _gate = new();
     private readonly HashSet<string> _locks = [];
     private readonly List<Action<SortedDictionary<string, Inode?>>> _unsyncedNames = [];
-    private readonly ManualResetEventSlim _syncsMayRun = new(initialState: true);
     private SortedDictionary<string, Inode?> _names = Root();
     private SortedDictionary<string, Inode?> _durableNames = Root();
     private int _generation;
     private int _callsLeft = int.MaxValue;
+    private bool _areSyncsHeld;
 
     /// <summary>The power is off: every call fails until <see cref="PowerOn"/>.</summary>
     public bool IsOff { get; private set; }
@@ -116,9 +116,20 @@ internal sealed class SimulatedFiles : IStorageFiles
         }
     }
 
-    public void HoldSyncs() => _syncsMayRun.Reset();
+    public void HoldSyncs()
+    {
+        lock (_gate)
+            _areSyncsHeld = true;
+    }
 
-    public void ReleaseSyncs() => _syncsMayRun.Set();
+    public void ReleaseSyncs()
+    {
+        lock (_gate)
+        {
+            _areSyncsHeld = false;
+            Monitor.PulseAll(_gate);
+        }
+    }
 
     public bool DirectoryExists(string path) => Call("stat", path, () => _names.TryGetValue(path, out Inode? file) && file is null);
 
@@ -171,6 +182,15 @@ internal sealed class SimulatedFiles : IStorageFiles
     });
 
     public IDisposable? TryLock(string path) => Call("flock", path, () => _locks.Add(path) ? new Unlock(this, path, _generation) : null);
+
+    private void WaitUntilSyncsMayRun()
+    {
+        lock (_gate)
+        {
+            while (_areSyncsHeld)
+                Monitor.Wait(_gate);
+        }
+    }
 
     private static SortedDictionary<string, Inode?> Root() => new(StringComparer.Ordinal) { ["/"] = null };
 
@@ -300,7 +320,7 @@ internal sealed class SimulatedFiles : IStorageFiles
 
         public void Sync()
         {
-            files._syncsMayRun.Wait();
+            files.WaitUntilSyncsMayRun();
             files.Call("fdatasync", path, () =>
             {
                 if (files.FailsSync(path))

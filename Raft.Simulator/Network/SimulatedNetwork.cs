@@ -2,7 +2,7 @@ using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
-namespace Raft.Engine.Tests.Scenarios;
+namespace Raft.Simulator;
 
 /// <summary>The network between all servers of one group: what is lost, late or out of order comes from the seed.</summary>
 /// <param name="schedule">Runs work after a delay, one at a time.</param>

@@ -2,7 +2,7 @@ using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
-namespace Raft.Engine.Tests.Scenarios;
+namespace Raft.Simulator;
 
 // Chunks of snapshots: on a way of their own, so that they neither delay messages nor wait for them.
 internal sealed partial class SimulatedNetwork

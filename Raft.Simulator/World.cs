@@ -1,4 +1,4 @@
-namespace Raft.Engine.Tests.Scenarios;
+namespace Raft.Simulator;
 
 /// <summary>
 /// Everything of a scenario on one thread and on virtual time: shards, network, disks and the test's own code. The same
@@ -153,53 +153,5 @@ internal sealed class World
         }
 
         public override SynchronizationContext CreateCopy() => this;
-    }
-}
-
-/// <summary>Time that moves only when nothing else is left to do.</summary>
-internal sealed class VirtualTime : TimeProvider
-{
-    private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
-
-    public long Ticks { get; private set; } = TimeSpan.TicksPerSecond;
-    public TimeSpan Now => TimeSpan.FromTicks(Ticks);
-    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-    public override long GetTimestamp() => Ticks;
-    public override DateTimeOffset GetUtcNow() => Start + Now;
-    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
-        throw new NotSupportedException("Timers come from IShard.");
-
-    public void AdvanceTo(long ticks) => Ticks = Math.Max(Ticks, ticks);
-}
-
-internal sealed class ScenarioFailedException(int seed, TimeSpan at, IEnumerable<string> trace, Exception cause)
-    : Exception($"{cause.Message}\nseed {seed}, virtual time {at.TotalMilliseconds:F2} ms; the last events:\n{string.Join('\n', trace)}", cause);
-
-internal static class Expect
-{
-    /// <summary>As Task.WhenAll, whose continuations would leave the world's thread.</summary>
-    public static async Task<T[]> AllAsync<T>(IEnumerable<Task<T>> tasks)
-    {
-        Task<T>[] all = [.. tasks];         // all begin before the first is awaited
-        var results = new T[all.Length];
-        for (int i = 0; i < all.Length; i++)
-            results[i] = await all[i];
-        return results;
-    }
-
-    /// <summary>As Assert.ThrowsAsync, but the continuation stays in the world.</summary>
-    public static async Task<T> FailsAsync<T>(Task task)
-        where T : Exception
-    {
-        try
-        {
-            await task;
-        }
-        catch (T error)
-        {
-            return error;
-        }
-
-        throw new Xunit.Sdk.XunitException($"Expected {typeof(T).Name}, but the call succeeded.");
     }
 }

@@ -3,7 +3,7 @@ using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
-namespace Raft.Engine.Tests.Scenarios;
+namespace Raft.Simulator;
 
 // The disk's snapshot files. Rule 6: whole and synced before the log names them, gone at the next start when it does not.
 internal sealed partial class SimulatedDisk

@@ -1,7 +1,7 @@
 using Raft.Engine.Errors;
 using Raft.Engine.Shards;
 
-namespace Raft.Engine.Tests.Scenarios;
+namespace Raft.Simulator;
 
 /// <summary>A shard that runs when the world lets it.</summary>
 internal sealed class VirtualShard : IShard

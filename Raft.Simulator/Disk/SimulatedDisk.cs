@@ -1,7 +1,7 @@
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
-namespace Raft.Engine.Tests.Scenarios;
+namespace Raft.Simulator;
 
 /// <summary>What one server's disk holds: it survives crashes, and loses what was not synced. One group.</summary>
 internal sealed partial class SimulatedDisk
