@@ -119,7 +119,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         _liveness = parts.FailureDetector.ViewOf(parts.Group);
         _logger = parts.Logger;
         _budget = parts.Budget;
-        _metrics = new ServerMetrics(parts.Group, parts.Shard.Time);
+        _metrics = new ServerMetrics(parts.MetricsLabel ?? parts.Group.Value, parts.Shard.Time);
         _freshness = new Freshness(parts.Shard.Time);
         _transfers = new SnapshotTransfers(this, parts, _metrics);
         _reception = new SnapshotReception(this, parts.Storage, _metrics, parts.Logger);

@@ -18,10 +18,7 @@ public sealed class RaftMeters : IDisposable
     private static readonly (MemberKind Kind, string Label)[] Kinds =
         [(MemberKind.Voter, "voter"), (MemberKind.Learner, "learner"), (MemberKind.Joining, "joining")];
 
-    /// <summary>So many groups have a label of their own: series cost whoever keeps them.</summary>
-    private const int LabelledGroups = 100;
-
-    private static readonly KeyValuePair<string, object?> OtherGroups = new("group", "other");
+    private static readonly KeyValuePair<string, object?> OtherGroups = new("group", GroupRegistry.OtherGroups);
 
     private readonly GroupRegistry _groups;
     private readonly PeerTransport _peers;
@@ -64,14 +61,14 @@ public sealed class RaftMeters : IDisposable
     private void Gauge(string name, string help, Func<RaftServer, long> read) =>
         _meter.CreateObservableGauge(name, () => Measure(hosted => read(hosted.Server)), unit: null, help);
 
-    /// <summary>The first groups by name have series of their own; the rest are one, with the largest of their values.</summary>
+    /// <summary>Groups without a label of their own are one series, with the largest of their values.</summary>
     private IEnumerable<Measurement<long>> Measure(Func<HostedGroup, long> read)
     {
         long other = long.MinValue;
-        foreach ((HostedGroup hosted, int position) in Ordered())
+        foreach (HostedGroup hosted in _groups.All)
         {
             long value = read(hosted);
-            if (position < LabelledGroups)
+            if (HasLabel(hosted))
                 yield return new Measurement<long>(value, GroupLabel(hosted));
             else
                 other = Math.Max(other, value);
@@ -113,10 +110,9 @@ public sealed class RaftMeters : IDisposable
 
     private static IEnumerable<Member> Voters(RaftServer server) => server.Configuration.All.Where(member => member.Kind == MemberKind.Voter);
 
-    private IEnumerable<(HostedGroup Group, int Position)> Ordered() =>
-        _groups.All.OrderBy(hosted => hosted.Id.Value, StringComparer.Ordinal).Select((hosted, position) => (hosted, position));
+    private IEnumerable<HostedGroup> Labelled() => _groups.All.Where(HasLabel);
 
-    private IEnumerable<HostedGroup> Labelled() => Ordered().Take(LabelledGroups).Select(ordered => ordered.Group);
+    private bool HasLabel(HostedGroup group) => _groups.LabelOf(group.Id) == group.Id.Value;
 
     private static KeyValuePair<string, object?> GroupLabel(HostedGroup group) => new("group", group.Id.Value);
 }
