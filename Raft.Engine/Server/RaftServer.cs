@@ -74,6 +74,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private LogIndex _committedKnown;                       // commit waiters have been told up to here
     private Term _committedTerm;                            // of the entry there
     private readonly Freshness _freshness;
+    private readonly QuietLeader _quiet = new();
 
     // Snapshots
     private readonly SnapshotTransfers _transfers;

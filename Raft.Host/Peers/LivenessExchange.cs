@@ -170,6 +170,8 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         return last != PeerSign.Never && context.Time.GetElapsedTime(last) <= context.Settings.LivenessTimeout;
     }
 
+    private TimeSpan AgeOf(long frame) => context.Time.GetElapsedTime(frame);
+
     private static bool Follows(long before, long version, LivenessContent content) => content switch
     {
         LivenessContent.Same => version == before,
@@ -261,6 +263,18 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             Find(server) is { } status && status.Term == term && status.Follows is { } leader && leader == exchange.Self;
 
         public bool IsAlive(ServerId server) => Find(server) is not null;
+
+        public QuietWord? QuietWord(ServerId server, Term term)
+        {
+            if (exchange.SignOf(server) is not { } sign)
+                return null;
+
+            // The time first: a frame that comes in between makes the word newer than its time, and never older.
+            long at = sign.LastFrame;
+            return Find(server) is { IsLeader: true, QuietCommit: { } commit } status && status.Term == term && at != PeerSign.Never
+                ? new QuietWord(commit, exchange.AgeOf(at))
+                : null;
+        }
 
         private GroupStatus? Find(ServerId server) =>
             exchange.SignOf(server) is { } sign && sign.Now is { IsGone: false } now && exchange.IsFresh(sign)

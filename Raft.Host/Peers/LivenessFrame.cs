@@ -67,7 +67,11 @@ internal readonly record struct LivenessFrame(LivenessContent Content, long Stam
     public static (GroupId Group, GroupStatus? Status) ReadGroup(ref PayloadReader reader)
     {
         var group = new GroupId(reader.Text());
-        return (group, reader.Bool() ? new GroupStatus(reader.Term(), reader.Bool(), MessageCodec.ReadServer(ref reader)) : null);
+        if (!reader.Bool())
+            return (group, null);
+
+        var status = new GroupStatus(reader.Term(), reader.Bool(), MessageCodec.ReadServer(ref reader));
+        return (group, reader.Bool() ? status with { QuietCommit = reader.Index() } : status);
     }
 
     private static void WriteGroup(FrameWriter writer, GroupId group, GroupStatus? status)
@@ -80,5 +84,8 @@ internal readonly record struct LivenessFrame(LivenessContent Content, long Stam
         writer.Int64(said.Term.Value);
         writer.Bool(said.IsLeader);
         MessageCodec.WriteServer(writer, said.Follows);
+        writer.Bool(said.QuietCommit is not null);
+        if (said.QuietCommit is { } commit)
+            writer.Int64(commit.Value);
     }
 }

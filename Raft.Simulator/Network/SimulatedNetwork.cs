@@ -324,6 +324,11 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
             _frames.TryGetValue(server, out Frame frame) && IsFresh(frame)
             && frame.Status is { } status && status.Term == term && status.Follows == Server;
 
+        QuietWord? IPeerLiveness.QuietWord(ServerId server, Term term) =>
+            _frames.TryGetValue(server, out Frame frame) && IsFresh(frame) && frame.Status is { IsLeader: true, QuietCommit: { } commit } status && status.Term == term
+                ? new QuietWord(commit, TimeSpan.FromTicks(network.Now - frame.At))
+                : null;
+
         bool IPeerLiveness.IsAlive(ServerId server) =>
             _frames.TryGetValue(server, out Frame frame) && IsFresh(frame) && frame.Status is not null;
     }
