@@ -75,6 +75,7 @@ public static class RaftHostBuilderExtensions
         services.AddSingleton<GroupsHost>();
         services.AddSingleton<Caretaker>();
         services.AddSingleton<PeerSightings>();
+        services.AddSingleton<DiskWatermark>();
         services.AddSingleton<PeerQuestions>();
         services.AddSingleton<FormationDesk>();
         services.AddSingleton<JoinDesk>();

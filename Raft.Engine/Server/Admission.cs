@@ -161,4 +161,7 @@ internal interface IAppend
     void NotLeader();
 
     void Expire();
+
+    /// <summary>This leader takes no commands; nothing was appended.</summary>
+    void OutOfSpace(string reason);
 }

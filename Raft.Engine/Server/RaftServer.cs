@@ -75,6 +75,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private Term _committedTerm;                            // of the entry there
     private readonly Freshness _freshness;
     private readonly QuietLeader _quiet = new();
+    private volatile string? _commandStop;
 
     // Snapshots
     private readonly SnapshotTransfers _transfers;
@@ -144,8 +145,18 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     public LogIndex ConfigurationIndex => _status.ConfigurationIndex;
     public IReadOnlyList<PeerProgress> Peers => _status.Peers;
 
+    /// <summary>Why commands are refused here while this server leads (<see cref="OutOfSpaceException"/>); null: they are not. What the group
+    /// itself needs, configurations and system entries, goes on, and so does following: a quorum's word must not depend on
+    /// it. Any thread; in force from the next command on.</summary>
+    public string? CommandStop
+    {
+        get => _commandStop;
+        set => _commandStop = value;
+    }
+
     /// <summary>The time since this server last knew that it had applied everything that its leader had committed; null when it
-    /// never did. Zero on a leader that has. An idle leader sends nothing, so it grows then, though nothing is missing.</summary>
+    /// never did. Zero on a leader that has. While the leader is idle, the liveness frames keep it
+    /// low (<see cref="IPeerLiveness.QuietWord"/>).</summary>
     public TimeSpan? Staleness => _status is { Role: Role.Leader } status && status.AppliedIndex == status.CommitIndex ? TimeSpan.Zero : _freshness.Age;
 
     /// <summary>Started, and not stopped since.</summary>

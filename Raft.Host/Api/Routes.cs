@@ -8,7 +8,7 @@ internal static class Routes
     private static readonly string[] GetHead = ["GET", "HEAD"];
     private static readonly string[] MembersHeaders = ["If-Match"];
     private static readonly string[] ChangeQuery = ["force", "timeoutMs"];
-    private static readonly int[] WriteStatuses = [408, 409, 413, 415, 422, 429, 504];
+    private static readonly int[] WriteStatuses = [408, 409, 413, 415, 422, 429, 504, 507];
     private static readonly int[] ChangeStatuses = [408, 409, 412, 413, 415, 504];
 
     /// <summary>Everything twice: what is data of the first group, or else of all groups; and of any one.</summary>

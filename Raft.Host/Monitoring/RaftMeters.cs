@@ -24,7 +24,7 @@ public sealed class RaftMeters : IDisposable
     private readonly PeerTransport _peers;
     private readonly Meter _meter = new(MeterName);
 
-    public RaftMeters(GroupRegistry groups, NodeState state, Readiness readiness, PeerTransport peers, NodeDrain drain)
+    public RaftMeters(GroupRegistry groups, NodeState state, Readiness readiness, PeerTransport peers, NodeDrain drain, DiskWatermark disk)
     {
         _groups = groups;
         _peers = peers;
@@ -40,6 +40,8 @@ public sealed class RaftMeters : IDisposable
         _meter.CreateObservableGauge("raft.member.caught_up_rounds", MeasureJoining, unit: null, "Leader: rounds in a row in which a joining member kept up; at two it becomes a voter.");
         _meter.CreateObservableGauge("raft.state_hash.alarm", () => Measure(hosted => hosted.IsOutOfService ? 1 : 0), unit: null, "1 where the state is not that of the other members: out of service.");
         _meter.CreateObservableGauge("raft.draining", () => drain.IsDraining ? 1 : 0, unit: null, "1 while the node keeps no leadership.");
+        _meter.CreateObservableGauge("raft.disk.free", () => disk.FreeBytes is { } free ? [new Measurement<long>(free)] : (Measurement<long>[])[], "By", "Free bytes of the data directory's file system.");
+        _meter.CreateObservableGauge("raft.disk.low", () => disk.Shortage is null ? 0 : 1, unit: null, "1 while less is free than Raft:Limits:MinFreeDiskBytes.");
         Gauge("raft.voters", "Voters of the configuration in force.", server => Voters(server).Count());
         Gauge("raft.voters_alive", "Voters that this node hears, itself included.", AliveVoters);
         _meter.CreateObservableGauge("raft.role", MeasureRoles, unit: null, "1 for the role that the server has.");

@@ -129,6 +129,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         long stamp = reader.Int64();
         long echo = reader.Int64();
         long heldTicks = reader.Int64();
+        bool lacksSpace = reader.Bool();
         var content = (LivenessContent)reader.Byte();
         List<(GroupId Group, GroupStatus? Status)> said = content switch
         {
@@ -153,6 +154,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             wasFresh = IsFresh(sign);
             changed = sign.Take(content, version, said);
             sign.FrameCame(context.Time.GetTimestamp(), stamp);
+            sign.LacksSpace = lacksSpace;
             now = sign.Now;
         }
 
@@ -207,7 +209,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             if (_signs.TryGetValue(server, out PeerSign? sign))
                 (stamp, heldTicks) = sign.TakeStamp(context.Time);
 
-            var frame = new LivenessFrame(content, context.Time.GetTimestamp(), stamp, heldTicks, _own);
+            var frame = new LivenessFrame(content, context.Time.GetTimestamp(), stamp, heldTicks, context.LacksSpace, _own);
             if (queue.Add(frame, out _, generation) != Queued.Yes)
                 continue;
 

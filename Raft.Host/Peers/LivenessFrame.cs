@@ -21,8 +21,9 @@ internal enum LivenessContent : byte
 /// <param name="Stamp">Our clock; comes back as an echo.</param>
 /// <param name="Echo">The stamp that came last; 0: none.</param>
 /// <param name="HeldTicks">How long that lay here.</param>
+/// <param name="LacksSpace">Our disk is nearly full.</param>
 /// <param name="Own">What is said; also names its version.</param>
-internal readonly record struct LivenessFrame(LivenessContent Content, long Stamp, long Echo, long HeldTicks, OwnStatuses Own) : IFrameSource
+internal readonly record struct LivenessFrame(LivenessContent Content, long Stamp, long Echo, long HeldTicks, bool LacksSpace, OwnStatuses Own) : IFrameSource
 {
     /// <summary>What one group takes at least.</summary>
     public const int MinGroupBytes = 3;
@@ -46,6 +47,7 @@ internal readonly record struct LivenessFrame(LivenessContent Content, long Stam
         writer.Int64(Stamp);
         writer.Int64(Echo);
         writer.Int64(HeldTicks);
+        writer.Bool(LacksSpace);
         writer.Byte((byte)Content);
         if (Content == LivenessContent.Whole)
         {
