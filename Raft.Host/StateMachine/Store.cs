@@ -30,6 +30,9 @@ public sealed class Store : IStateMachine, IHashedState
     private StoreState _state = new();
     private bool _isPictureOpen;
 
+    /// <summary>Where everything happens on one thread there is none to load on.</summary>
+    internal bool LoadsInline { get; init; }
+
     public StoreStatus Status
     {
         get
@@ -90,7 +93,9 @@ public sealed class Store : IStateMachine, IHashedState
     public async ValueTask LoadSnapshotAsync(Stream content, CancellationToken cancellation)
     {
         // The caller is a shard's only thread; nobody reads the new state before it is whole.
-        StoreState loaded = await Task.Run(() => StoreSnapshotReader.ReadAsync(content, cancellation), cancellation);
+        StoreState loaded = LoadsInline
+            ? await StoreSnapshotReader.ReadAsync(content, cancellation)
+            : await Task.Run(() => StoreSnapshotReader.ReadAsync(content, cancellation), cancellation);
         lock (_lock)
             _state = loaded;
     }
