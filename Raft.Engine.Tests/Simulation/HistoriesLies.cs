@@ -9,7 +9,7 @@ internal static class HistoriesLies
     [
         ("a read shows what had been overwritten", StaleRead),
         ("a read shows what nobody wrote", (story, random) => story.Pick<Found>(random) is { } one ? (one.Id, new Found("ghost", one.Outcome.Revision)) : null),
-        ("a read shows another revision", (story, random) => story.Pick<Found>(random) is { } one ? (one.Id, one.Outcome with { Revision = one.Outcome.Revision + 10_000 }) : null),
+        ("a read shows another revision", (story, random) => story.Pick<Found>(random, one => story.WriteOf(one.Revision) is not null) is { } one ? (one.Id, one.Outcome with { Revision = one.Outcome.Revision + 10_000 }) : null),
         ("a read misses what is there", Miss),
         ("a write replaces what is not there", (story, random) => story.Pick<Written>(random, one => one.Created && story.IsFirstOfItsKey(one)) is { } one ? (one.Id, one.Outcome with { Created = false }) : null),
         ("a refused write wins too", RefusedWins),
@@ -19,7 +19,7 @@ internal static class HistoriesLies
         ("a read of the journal misses the last entry", MissedEntry),
         ("a read of the journal shows an entry that nobody appended", (story, random) => story.Pick<EntriesRead>(random, one => one.Values.Count > 0) is { } one ? (one.Id, one.Outcome with { Values = [.. one.Outcome.Values.SkipLast(1), "ghost"] }) : null),
         ("a read of the journal shows two entries the other way round", (story, random) => story.Pick<EntriesRead>(random, one => one.Values.Count > 1 && story.IsAppended(one.Values[0])) is { } one ? (one.Id, one.Outcome with { Values = [one.Outcome.Values[1], one.Outcome.Values[0], .. one.Outcome.Values.Skip(2)] }) : null),
-        ("a list lacks a key", (story, random) => story.Pick<Listed>(random, one => one.Items.Any(item => !story.MayBeRemoved(item.Key))) is { } one ? (one.Id, new Listed([.. one.Outcome.Items.Where(item => story.MayBeRemoved(item.Key))])) : null),
+        ("a list lacks a key", ListLacks),
     ];
 
     public static IEnumerable<string> Names => _lies.Select(lie => lie.Name);
@@ -53,6 +53,15 @@ internal static class HistoriesLies
             && story.WriteOf(one.Outcome.CurrentRevision) is not null && !story.MayBeRemoved(put.Key) && (put.Condition.Kind == KeyConditionKind.Absent || put.Condition.Revision < one.Outcome.CurrentRevision)
             && story.EndedBefore(story.WriteOf(one.Outcome.CurrentRevision)!.Value.Id, one.Id)
             ? (one.Id, new Written(one.Outcome.RaftIndex, put.Condition.Kind == KeyConditionKind.Absent)) : null;
+
+    private static (int, Outcome)? ListLacks(Story story, Random random)
+    {
+        if (story.Pick<Listed>(random, one => one.Items.Count > 0) is not { } list)
+            return null;
+        ListedKey? item = list.Outcome.Items.FirstOrDefault(
+            one => !story.MayBeRemoved(one.Key) && story.WriteOf(one.Revision) is { } write && story.EndedBefore(write.Id, list.Id));
+        return item is null ? null : (list.Id, new Listed([.. list.Outcome.Items.Where(one => one != item)]));
+    }
 
     private static (int, Outcome)? MissedEntry(Story story, Random random)
     {

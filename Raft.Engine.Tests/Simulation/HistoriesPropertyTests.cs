@@ -6,8 +6,6 @@ namespace Raft.Engine.Tests.Simulation;
 /// <summary>Random executions are accepted, and refused once something is wrong with them.</summary>
 public sealed class HistoriesPropertyTests(ITestOutputHelper output)
 {
-    private static readonly HistoryShape _usual = new(Operations: 120, Clients: 6, Keys: 3, UnknownPercent: 20);
-
     [Theory]
     [InlineData(400, 60, 4, 2, 20)]
     [InlineData(200, 200, 10, 1, 20)]
@@ -29,9 +27,11 @@ public sealed class HistoriesPropertyTests(ITestOutputHelper output)
     public void An_execution_with_one_lie_is_refused()
     {
         SortedDictionary<string, int> told = new(StringComparer.Ordinal);
-        for (int seed = 0; seed < 120; seed++)
+        for (int seed = 0; seed < 200; seed++)
         {
-            HistoryEvent[] events = [.. HistoriesOfAModel.Run(seed, _usual).Events];
+            // In short ones there is often a key that nobody deletes: some lies need that.
+            var shape = new HistoryShape(Operations: seed % 3 == 0 ? 120 : 40, Clients: 6, Keys: 3, UnknownPercent: 20);
+            HistoryEvent[] events = [.. HistoriesOfAModel.Run(seed, shape).Events];
             foreach ((string lie, History changed) in HistoriesLies.Of(events, new Random(seed)))
             {
                 string? violation = LinearizabilityChecker.Check(changed);
