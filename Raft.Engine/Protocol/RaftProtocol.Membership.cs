@@ -34,6 +34,8 @@ public sealed partial class RaftProtocol
 
         if (MembershipRules.FirstStep(Configuration, wanted, change.IsForced) is not { } step)
             return Refused(ChangeOutcome.NothingToDo, "");
+        if (!MembershipRules.VotersOf(step.Current).Any())
+            return Refused(ChangeOutcome.Invalid, "Until those that join have caught up nobody would be left to vote: let a node on a new disk join first, and remove the others then.");
         if (!change.IsForced && SilentVotersThatMatter(step.Current) is { Length: > 0 } silent)
             return Refused(ChangeOutcome.Invalid, $"The change would leave no quorum: of its voters these are not alive: {silent}.");
 

@@ -148,7 +148,8 @@ public sealed partial class RaftProtocol
         peer.IsReading = true;
         peer.ReadFrom = peer.NextIndex;
         LogIndex last = LogIndex.Min(_log.FirstInMemory.Previous, _log.LastIndex);
-        int maxBytes = Math.Min(_settings.MaxInFlightBytes, 4 * _settings.MaxAppendBytes);
+        int appends = Math.Min(4, _settings.MaxInFlightAppends - peer.InFlightCount);
+        int maxBytes = (int)Math.Min(_settings.MaxInFlightBytes - peer.InFlightBytes, (long)appends * _settings.MaxAppendBytes);
         _entriesWanted.Add(new EntriesWanted(peer.Id, peer.NextIndex, last, maxBytes));
     }
 
@@ -163,7 +164,8 @@ public sealed partial class RaftProtocol
         _isReplicationDue = true;
         if (peer.NextIndex != from)
             return; // an acknowledgement has overtaken the read
-        for (int next = 0; next < entries.Count;)
+        // What finds no room any more, because acknowledgements are missing, is read again.
+        for (int next = 0; next < entries.Count && peer.InFlightCount < _settings.MaxInFlightAppends && peer.InFlightBytes < _settings.MaxInFlightBytes;)
         {
             int count = 0;
             long bytes = 0;

@@ -13,7 +13,9 @@ public sealed partial class RaftServer
         try
         {
             Invariant.Holds(_protocolOrNull is null);
-            PersistedState state = await _storage.LoadAsync(Settings.Protocol.MaxCacheBytes, cancellation);
+            // The last entry in any case, however small the cache: time goes on from it.
+            long cacheBytes = Math.Max(Settings.Protocol.MaxCacheBytes, (long)Settings.MaxCommandBytes + Entry.OverheadBytes);
+            PersistedState state = await _storage.LoadAsync(cacheBytes, cancellation);
             if (_stopReason is { } reason)
                 throw new StoppedException(reason, WriteOutcome.NotSubmitted);
 

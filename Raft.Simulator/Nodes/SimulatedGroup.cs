@@ -1,0 +1,124 @@
+using Raft.Engine.Plugins;
+using Raft.Engine.Protocol;
+using Raft.Engine.Server;
+
+namespace Raft.Simulator;
+
+/// <summary>One group over all nodes: its network, what is known of its log, and the invariants that watch it.</summary>
+internal sealed class SimulatedGroup
+{
+    private readonly World _world;
+    private readonly Links _links;
+    private readonly IInvariant[] _invariants;
+    private readonly Dictionary<ServerId, SimulatedServer> _running = [];
+
+    public SimulatedGroup(World world, GroupId id, Links links, Configuration first)
+    {
+        _world = world;
+        _links = links;
+        Id = id;
+        First = first;
+        Ledger = new GroupLedger();
+        _invariants = Invariants.All(Ledger);
+        Network = new SimulatedNetwork(world)
+        {
+            IsLinkOpen = links.IsOpen,
+            LinkDelay = links.Delay,
+            Sent = OnSent,
+            Delivered = OnDelivered,
+            ChunkAnswered = OnChunkAnswered,
+            ReplyFilter = _ => _links.ReplyLoss == 0 || _world.Random.NextDouble() >= _links.ReplyLoss,
+        };
+        ApplyLinks();
+    }
+
+    public GroupId Id { get; }
+    public Configuration First { get; }
+    public SimulatedNetwork Network { get; }
+    public GroupLedger Ledger { get; }
+
+    /// <summary>The links have changed.</summary>
+    public void ApplyLinks()
+    {
+        Network.Loss = _links.Loss;
+        Network.Doubling = _links.Doubling;
+        Network.IsReordering = _links.IsReordering;
+        Network.MaxDelay = _links.DelayMax;
+    }
+
+    public void Started(SimulatedServer server) => _running[server.Id] = server;
+
+    public void Stopped(SimulatedServer server) => _running.Remove(server.Id);
+
+    public void Violate(string invariant, string what) => _world.Violate($"{invariant}: group {Id}: {what}");
+
+    public void OnStatus(SimulatedServer server, ServerStatus? before, ServerStatus now)
+    {
+        _world.Hash.Add(((long)now.Role << 32) | now.Term.Value, now.CommitIndex.Value);
+        Ledger.OnStatus(server, before, now);
+        foreach (IInvariant invariant in _invariants)
+            Report(invariant, invariant.OnStatus(server, before, now));
+    }
+
+    public void OnPersisting(SimulatedServer server, PersistRequest request)
+    {
+        _world.Hash.Add(request.TermAndVote?.Term.Value ?? 0, request.Entries.Count);
+        foreach (IInvariant invariant in _invariants)
+            Report(invariant, invariant.OnPersisting(server, request));
+    }
+
+    public void OnDurable(SimulatedServer server, PersistRequest request)
+    {
+        foreach (IInvariant invariant in _invariants)
+            Report(invariant, invariant.OnDurable(server, request));
+    }
+
+    public void OnApplied(SimulatedServer server, in CommittedCommand command)
+    {
+        foreach (IInvariant invariant in _invariants)
+            Report(invariant, invariant.OnApplied(server, command));
+    }
+
+    public void OnState(SimulatedServer server, LogIndex index, UInt128 hash)
+    {
+        _world.Hash.Add(index.Value, (long)(ulong)hash);
+        foreach (IInvariant invariant in _invariants)
+            Report(invariant, invariant.OnState(server, index, hash));
+    }
+
+    /// <summary>A client was told that its write is committed as this entry.</summary>
+    public void OnAcknowledged(SimulatedServer server, EntryId entry)
+    {
+        foreach (IInvariant invariant in _invariants)
+            Report(invariant, invariant.OnAcknowledged(server, entry));
+    }
+
+    private void OnSent(Message message)
+    {
+        if (!_running.TryGetValue(message.From, out SimulatedServer? sender))
+            return;
+        foreach (IInvariant invariant in _invariants)
+            Report(invariant, invariant.OnSent(sender, message));
+    }
+
+    private void OnDelivered(Message message)
+    {
+        _world.Hash.Add((Links.NumberOf(message.From) << 8) | Links.NumberOf(message.To), message.Term.Value);
+        if (_world.Tracing != Tracing.None)
+            _world.Trace($"{message.To.Node} {Id} hears {message}");
+    }
+
+    private void OnChunkAnswered(ServerId from, SnapshotChunk chunk, SnapshotReply reply)
+    {
+        if (!_running.TryGetValue(from, out SimulatedServer? sender))
+            return;
+        foreach (IInvariant invariant in _invariants)
+            Report(invariant, invariant.OnChunkAnswered(sender, chunk, reply));
+    }
+
+    private void Report(IInvariant invariant, string? violation)
+    {
+        if (violation is not null)
+            Violate(invariant.GetType().Name, violation);
+    }
+}
