@@ -36,7 +36,7 @@ internal sealed class ChaosCluster : IAsyncDisposable
         var cluster = new ChaosCluster(place, options, log);
         try
         {
-            await cluster.Helpers.CompileAsync(options.HasFaultyDisks, options.HasDelays);
+            await cluster.Helpers.CompileAsync(options);
             await cluster.Network.CreateAsync();
             foreach (ChaosNode node in cluster.Nodes)
             {

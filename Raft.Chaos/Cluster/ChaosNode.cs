@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Globalization;
+using Microsoft.Win32.SafeHandles;
 using Raft.Api.Tests.Support;
 using Raft.Chaos.Machine;
 
@@ -35,10 +37,8 @@ internal sealed class ChaosNode : IAsyncDisposable
         {
             _clock = Path.Combine(directory, "clock");
             ClockOffset = TimeSpan.Zero;
-            Process.Settings["LD_PRELOAD"] = Tool.FakeTimeLibrary;
-            Process.Settings["FAKETIME_TIMESTAMP_FILE"] = _clock;
-            Process.Settings["FAKETIME_CACHE_DURATION"] = "1";
-            Process.Settings["DONT_FAKE_MONOTONIC"] = "1";
+            Process.Settings["LD_PRELOAD"] = helpers.ClockShift;
+            Process.Settings["CLOCK_SHIFT"] = _clock;
         }
     }
 
@@ -57,9 +57,12 @@ internal sealed class ChaosNode : IAsyncDisposable
         set
         {
             field = value;
-            string text = _clock + ".new";
-            File.WriteAllText(text, string.Create(CultureInfo.InvariantCulture, $"{(value < TimeSpan.Zero ? "" : "+")}{value.TotalSeconds:f0}s\n"));
-            File.Move(text, _clock!, overwrite: true);
+            byte[] seconds = new byte[sizeof(long)];
+            BinaryPrimitives.WriteInt64LittleEndian(seconds, (long)value.TotalSeconds);
+
+            // In place: the node has the file in its memory.
+            using SafeFileHandle file = File.OpenHandle(_clock ?? throw new InvalidOperationException("The run has no clocks of its own."), FileMode.OpenOrCreate, FileAccess.Write);
+            RandomAccess.Write(file, seconds, 0);
         }
     }
 

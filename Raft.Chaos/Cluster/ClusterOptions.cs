@@ -17,7 +17,7 @@ internal sealed record ClusterOptions(
         .. Tool.OfEveryRun,
         .. NodeDisk.NeedsOf(FileSystem, HasFaultyDisks),
         .. FileSystem == FileSystemKind.Directory ? [] : new[] { Tool.XfsIo },
-        .. HasFakeTime ? new[] { Tool.FakeTime } : [],
+        .. HasFakeTime ? Helpers.ClockNeeds : [],
         .. HasCpuGroups ? new[] { Tool.CpuQuota } : [],
         .. HasDelays ? Helpers.DelayNeeds : [],
     ];

@@ -8,7 +8,6 @@ namespace Raft.Chaos.Machine;
 /// <param name="IsThere">Whether this machine has it.</param>
 internal sealed partial record Tool(string Name, string Remedy, Func<bool> IsThere, bool IsPackage = true)
 {
-    public const string FakeTimeLibrary = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
     public const string CpuGroups = "/sys/fs/cgroup/cpu";
 
     public static readonly Tool Root = new("the rights of root", "run it as root", () => GetUser() == 0, IsPackage: false);
@@ -25,7 +24,6 @@ internal sealed partial record Tool(string Name, string Remedy, Func<bool> IsThe
     public static readonly Tool Ext4 = OfProgram("mkfs.ext4", "e2fsprogs");
     public static readonly Tool Xfs = OfProgram("mkfs.xfs", "xfsprogs");
     public static readonly Tool XfsIo = OfProgram("xfs_io", "xfsprogs");
-    public static readonly Tool FakeTime = OfFile(FakeTimeLibrary, "libfaketime");
     public static readonly Tool CpuQuota = new(
         $"the cpu controller at {CpuGroups}", "a kernel with version 1 of control groups", () => Directory.Exists(CpuGroups), IsPackage: false);
 
