@@ -70,6 +70,7 @@ public static class RaftHostBuilderExtensions
         services.AddSingleton<NodeState>();
         services.AddSingleton<NodeAddresses>();
         services.AddSingleton<NodeDrain>();
+        services.AddSingleton<NodeRestart>();
         services.AddSingleton<RequestsInFlight>();
         services.AddSingleton<GroupRegistry>();
         services.AddSingleton<GroupsHost>();

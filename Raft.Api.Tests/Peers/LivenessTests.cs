@@ -112,7 +112,7 @@ public sealed class LivenessTests : IAsyncLifetime
         await _two.DisposeAsync();
         await BecomesAsync(LeaderSign.Denies, Five);
 
-        NodeIdentity again = Two with { StartCount = 5, StartNonce = 9 };
+        NodeIdentity again = Two with { StartCount = 5, StartNonce = 9, OpeningSequence = 1 };
         _two = await PeerNode.StartAsync(again, port);
         _two.Transport.Group(Group).Start(new RecordingPeerHandler());
         _two.Transport.Group(Group).ConfigurationChanged(_configuration);
