@@ -24,6 +24,7 @@ static int Help()
           failing-syncs  fdatasync fails with EIO, ENOSPC    [--times 10]
           full-disk      no room for a node                  [--times 10]
           slow-disk      syncs that take up to 2 s longer    [--times 10]
+          lying-disks    power cuts where syncs are not done: must fail, or the checks see nothing  [--times 5]
           clocks         wall clocks jump by hours           [--minutes 6]
 
         All take [--seed S] [--nodes N] [--rate REQUESTS-A-SECOND].

@@ -42,6 +42,8 @@ internal sealed class ChaosCluster : IAsyncDisposable
             {
                 await cluster.Network.AddAsync(node.Namespace, node.Number);
                 await node.Disk.CreateAsync();
+                if (options.HasLyingDisks)
+                    node.Disk.Break(syncsLie: true);
             }
 
             foreach (ChaosNode node in cluster.Nodes)

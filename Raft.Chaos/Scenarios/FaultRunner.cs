@@ -24,6 +24,12 @@ internal sealed class FaultRunner(ChaosCluster cluster, Scenario scenario, Load 
         {
             if (scenario.Duration is { } duration ? cluster.Log.Elapsed - begun >= duration : Count >= scenario.Times)
                 break;
+            if (cluster.Log.Findings.Count > 0)
+            {
+                cluster.Log.Write("no more faults: what was found is easier to understand without them");
+                return;
+            }
+
             if (scenario.WaitsForWrites && !await load.MoreAsync(20, ChaosCluster.Patience))
                 cluster.Log.Found("20 writes were not acknowledged, though there was no fault");
             cluster.Log.Write(string.Create(CultureInfo.InvariantCulture, $"round {++rounds}, {load.Recorder.Acknowledged} writes acknowledged"));

@@ -47,6 +47,11 @@ internal sealed record Scenario(string Name, string Summary)
             {
                 Cluster = new ClusterOptions(nodes, fileSystem), Kinds = [PowerCut.Kind, PowerCutOfMany.Kind], Times = arguments.Times ?? 30, WaitsForWrites = true,
             },
+            "lying-disks" => new Scenario("lying-disks", "power cuts on disks that do not keep what they say they keep: it must FAIL")
+            {
+                Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true, HasLyingDisks: true), Kinds = [PowerCutOfMany.Kind], Times = arguments.Times ?? 5,
+                WaitsForWrites = true,
+            },
             "failing-syncs" => new Scenario("failing-syncs", "fdatasync fails with EIO or ENOSPC")
             {
                 Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true), Kinds = [DiskFault.FailingSync], Times = arguments.Times ?? 10, WaitsForWrites = true,
