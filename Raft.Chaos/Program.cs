@@ -1,6 +1,8 @@
 using Raft.Chaos;
 using Raft.Chaos.Scenarios;
 
+// Root without a login has no /usr/sbin in its path.
+Environment.SetEnvironmentVariable("PATH", $"{Environment.GetEnvironmentVariable("PATH")}:/usr/sbin:/sbin");
 try
 {
     if (args is [] or ["--help" or "-h" or "help"])

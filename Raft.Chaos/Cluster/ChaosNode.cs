@@ -69,6 +69,9 @@ internal sealed class ChaosNode : IAsyncDisposable
     /// <summary>A member that was taken out with its disk may come back with another one.</summary>
     public bool HasNewDisk { get; set; }
 
+    /// <summary>How often it ended by itself because of a fault.</summary>
+    public int Ends { get; private set; }
+
     /// <summary>Why the process may be gone at the moment; null when it must run.</summary>
     public string? MayEnd
     {
@@ -109,6 +112,7 @@ internal sealed class ChaosNode : IAsyncDisposable
         }
 
         int code = await Process.ExitAsync(); // and all that it wrote
+        Ends++;
         if (exitCodes.Length > 0 && !exitCodes.Contains(code))
             _log.Found($"{Id} ended with exit code {code}, where {string.Join(" or ", exitCodes)} is right ({MayEnd}).{Environment.NewLine}{Process.Tail(15)}");
         Start();

@@ -88,6 +88,6 @@ internal sealed class ScenarioRun(Scenario scenario, Arguments arguments, RunPla
             await resources.SaveAsync(Path.Combine(place.Directory, "resources.txt"));
         }
 
-        Summary.Write(log, scenario, arguments, faults, load.Recorder, status, leaks, faultsEnded - begun);
+        Summary.Write(cluster, scenario, arguments, faults, load.Recorder, status, leaks, faultsEnded - begun);
     }
 }
