@@ -10,7 +10,7 @@ internal static class FaultPlan
         Kill.Kind, KillAll.Kind, Restart.Kind, Freeze.Kind, Starve.Kind, ClockJump.Kind,
         DiskFault.FailingSync, DiskFault.FailingWrite, FullDisk.Kind, SlowDisk.Kind, PowerCut.Kind, PowerCutOfMany.Kind,
         Partition.Kind, OneWayPartition.Kind, RingPartition.Kind, PacketLoss.Kind, Resets.Kind, Delays.Kind,
-        Transfer.Kind, Replace.Kind, LostDisk.Kind,
+        Transfer.Kind, Replace.Kind, LostDisk.Kind, Demote.Kind,
     ];
 
     /// <summary>Rounds without an end. Of several kinds a round has up to three: for nodes, for the network, for the operator.</summary>

@@ -41,33 +41,52 @@ internal sealed record Scenario(string Name, string Summary)
             },
             "kill-all" => new Scenario("kill-all", "SIGKILL of all nodes at once")
             {
-                Cluster = new ClusterOptions(nodes, FileSystemKind.Directory), Kinds = [KillAll.Kind], Times = arguments.Times ?? 100, WaitsForWrites = true,
+                Cluster = new ClusterOptions(nodes, FileSystemKind.Directory),
+                Kinds = [KillAll.Kind],
+                Times = arguments.Times ?? 100,
+                WaitsForWrites = true,
             },
             "power-cuts" => new Scenario("power-cuts", $"power cuts of one, some or all nodes on {fileSystem}")
             {
-                Cluster = new ClusterOptions(nodes, fileSystem), Kinds = [PowerCut.Kind, PowerCutOfMany.Kind], Times = arguments.Times ?? 30, WaitsForWrites = true,
+                Cluster = new ClusterOptions(nodes, fileSystem),
+                Kinds = [PowerCut.Kind, PowerCutOfMany.Kind],
+                Times = arguments.Times ?? 30,
+                WaitsForWrites = true,
             },
             "lying-disks" => new Scenario("lying-disks", "power cuts on disks that do not keep what they say they keep: it must FAIL")
             {
-                Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true, HasLyingDisks: true), Kinds = [PowerCutOfMany.Kind], Times = arguments.Times ?? 5,
+                Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true, HasLyingDisks: true),
+                Kinds = [PowerCutOfMany.Kind],
+                Times = arguments.Times ?? 5,
                 WaitsForWrites = true,
             },
             "failing-syncs" => new Scenario("failing-syncs", "fdatasync fails with EIO or ENOSPC")
             {
-                Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true), Kinds = [DiskFault.FailingSync], Times = arguments.Times ?? 10, WaitsForWrites = true,
+                Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true),
+                Kinds = [DiskFault.FailingSync],
+                Times = arguments.Times ?? 10,
+                WaitsForWrites = true,
             },
             "full-disk" => new Scenario("full-disk", "no room on a node's file system")
             {
-                Cluster = new ClusterOptions(nodes, fileSystem), Kinds = [FullDisk.Kind], Times = arguments.Times ?? 10, WaitsForWrites = true,
+                Cluster = new ClusterOptions(nodes, fileSystem),
+                Kinds = [FullDisk.Kind],
+                Times = arguments.Times ?? 10,
+                WaitsForWrites = true,
             },
             "slow-disk" => new Scenario("slow-disk", "slow syncs")
             {
-                Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true), Kinds = [SlowDisk.Kind], Times = arguments.Times ?? 10, WaitsForWrites = true,
+                Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true),
+                Kinds = [SlowDisk.Kind],
+                Times = arguments.Times ?? 10,
+                WaitsForWrites = true,
             },
             "clocks" => new Scenario("clocks", "wall clocks jump by hours")
             {
-                Cluster = new ClusterOptions(nodes, FileSystemKind.Directory, HasFakeTime: true), Kinds = [ClockJump.Kind],
-                Duration = TimeSpan.FromMinutes(arguments.Minutes ?? 6), HasSurvivor = true,
+                Cluster = new ClusterOptions(nodes, FileSystemKind.Directory, HasFakeTime: true),
+                Kinds = [ClockJump.Kind],
+                Duration = TimeSpan.FromMinutes(arguments.Minutes ?? 6),
+                HasSurvivor = true,
             },
             _ => throw new ArgumentException($"There is no scenario '{arguments.Scenario}'."),
         };

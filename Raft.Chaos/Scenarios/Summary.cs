@@ -21,7 +21,7 @@ internal static class Summary
                 CultureInfo.InvariantCulture,
                 $"writes: {recorder.Acknowledged} acknowledged, {recorder.Unknown} unknown, {recorder.NotHappened} not submitted; linearizable reads served: {recorder.Reads}; longest gap between acknowledged writes {recorder.LongestGap().TotalSeconds:f1} s"),
             $"refusals and broken connections: {string.Join(", ", recorder.Refusals.Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Key} {one.Value}")))}",
-            string.Create(CultureInfo.InvariantCulture, $"leaders seen: {status.LeadersSeen}, highest term {status.HighestTerm}"),
+            string.Create(CultureInfo.InvariantCulture, $"leaders seen: {status.LeadersSeen}, highest term {status.HighestTerm}; lines of level Error in the nodes' logs: {cluster.Nodes.Sum(node => node.Errors)}"),
             $"memory, handles, threads: {leaks}",
             log.Findings.Count == 0
                 ? "verdict: all nodes equal, every acknowledged write there once, history linearizable, no end but those meant"
