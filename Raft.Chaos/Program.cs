@@ -26,8 +26,12 @@ static int Help()
           failing-syncs  fdatasync fails with EIO, ENOSPC    [--times 10]
           full-disk      no room for a node                  [--times 10]
           slow-disk      syncs that take up to 2 s longer    [--times 10]
-          lying-disks    power cuts where syncs are not done: must fail, or the checks see nothing  [--times 5]
           clocks         wall clocks jump by hours           [--minutes 6]
+
+        Must fail, or the checks see nothing:
+
+          lying-disks    power cuts where syncs are not done [--times 5]
+          stale-reads    partitions, and reads of any node   [--times 3]
 
         All take [--seed S] [--nodes N] [--rate REQUESTS-A-SECOND].
 

@@ -79,7 +79,10 @@ internal abstract class Client(ChaosCluster cluster, Recorder recorder, Random r
             {
                 case AnswerKind.Final:
                     recorder.History.Complete(id, outcomeOf(answer), Recorder.Now);
-                    recorder.NoteWrite();
+                    if (answer.Status == HttpStatusCode.PreconditionFailed)
+                        recorder.NoteRefused();
+                    else
+                        recorder.NoteAcknowledged();
                     return answer;
                 case AnswerKind.NotHappened:
                     recorder.History.NeverHappened(id, Recorder.Now);

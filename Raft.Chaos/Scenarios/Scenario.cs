@@ -24,6 +24,9 @@ internal sealed record Scenario(string Name, string Summary)
     /// <summary>Whether writes must be acknowledged again before the next round begins.</summary>
     public bool WaitsForWrites { get; init; }
 
+    /// <summary>Whether clients read what a node has, however old, and record it as if it were the newest: then the checker must find it.</summary>
+    public bool HasStaleReads { get; init; }
+
     /// <summary>Scenarios by their names, as the command line has them.</summary>
     public static Scenario Of(Arguments arguments)
     {
@@ -49,7 +52,7 @@ internal sealed record Scenario(string Name, string Summary)
             "power-cuts" => new Scenario("power-cuts", $"power cuts of one, some or all nodes on {fileSystem}")
             {
                 Cluster = new ClusterOptions(nodes, fileSystem),
-                Kinds = [PowerCut.Kind, PowerCutOfMany.Kind],
+                Kinds = [PowerCut.Kind, PowerCutOfMany.Kind with { Weight = PowerCut.Kind.Weight }],
                 Times = arguments.Times ?? 30,
                 WaitsForWrites = true,
             },
@@ -59,6 +62,14 @@ internal sealed record Scenario(string Name, string Summary)
                 Kinds = [PowerCutOfMany.Kind],
                 Times = arguments.Times ?? 5,
                 WaitsForWrites = true,
+            },
+            "stale-reads" => new Scenario("stale-reads", "partitions, and reads that are not linearizable: it must FAIL")
+            {
+                Cluster = new ClusterOptions(nodes, FileSystemKind.Directory),
+                Kinds = [Partition.Kind],
+                Times = arguments.Times ?? 3,
+                WaitsForWrites = true,
+                HasStaleReads = true,
             },
             "failing-syncs" => new Scenario("failing-syncs", "fdatasync fails with EIO or ENOSPC")
             {

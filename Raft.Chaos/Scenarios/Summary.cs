@@ -19,7 +19,7 @@ internal static class Summary
             string.Create(CultureInfo.InvariantCulture, $"faults: {faults.Count} ({string.Join(", ", faults.Counts.Select(one => $"{one.Key} {one.Value}"))}); nodes that ended themselves because of one: {cluster.Nodes.Sum(node => node.Ends)}"),
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"writes: {recorder.Acknowledged} acknowledged, {recorder.Unknown} unknown, {recorder.NotHappened} not submitted; linearizable reads served: {recorder.Reads}; longest gap between acknowledged writes {recorder.LongestGap().TotalSeconds:f1} s"),
+                $"writes: {recorder.Acknowledged} acknowledged, {recorder.Refused} refused by their condition, {recorder.Unknown} unknown, {recorder.NotHappened} not submitted; linearizable reads served: {recorder.Reads}; longest gap between acknowledged writes {recorder.LongestGap().TotalSeconds:f1} s"),
             $"refusals and broken connections: {string.Join(", ", recorder.Refusals.Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Key} {one.Value}")))}",
             string.Create(CultureInfo.InvariantCulture, $"leaders seen: {status.LeadersSeen}, highest term {status.HighestTerm}; lines of level Error in the nodes' logs: {cluster.Nodes.Sum(node => node.Errors)}"),
             $"memory, handles, threads: {leaks}",
