@@ -20,7 +20,7 @@ internal sealed class FaultRunner(ChaosCluster cluster, Scenario scenario, Load 
     {
         TimeSpan begun = cluster.Log.Elapsed;
         int rounds = 0;
-        foreach (Round round in FaultPlan.Rounds(scenario.Kinds, cluster.Nodes.Count, seed))
+        foreach (Round round in FaultPlan.Rounds(scenario, cluster.Nodes.Count, seed))
         {
             if (scenario.Duration is { } duration ? cluster.Log.Elapsed - begun >= duration : Count >= scenario.Times)
                 break;

@@ -12,6 +12,9 @@ internal sealed record Scenario(string Name, string Summary)
     /// <summary>The kinds of fault that are drawn from.</summary>
     public required FaultKind[] Kinds { get; init; }
 
+    /// <summary>How many faults a round has; null: as many as fit together.</summary>
+    public int? AtOnce { get; init; } = 1;
+
     /// <summary>How long it goes on; null where the number of faults decides.</summary>
     public TimeSpan? Duration { get; init; }
 
@@ -38,6 +41,7 @@ internal sealed record Scenario(string Name, string Summary)
             {
                 Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true, HasFakeTime: true, HasCpuGroups: true, HasDelays: true),
                 Kinds = FaultPlan.All,
+                AtOnce = null,
                 Duration = TimeSpan.FromMinutes(arguments.Minutes ?? 20),
                 Times = (int)((arguments.Minutes ?? 20) * 10),
                 HasSurvivor = true,
@@ -96,6 +100,7 @@ internal sealed record Scenario(string Name, string Summary)
             {
                 Cluster = new ClusterOptions(nodes, FileSystemKind.Directory, HasFakeTime: true),
                 Kinds = [ClockJump.Kind],
+                AtOnce = nodes,
                 Duration = TimeSpan.FromMinutes(arguments.Minutes ?? 6),
                 HasSurvivor = true,
             },
