@@ -43,12 +43,18 @@ internal sealed class Load : IAsyncDisposable
         {
             if (System.Diagnostics.Stopwatch.GetElapsedTime(begun) > patience)
                 return false;
-            foreach (Task run in _runs.Where(run => run.IsFaulted))
-                await run; // a mistake of ours
+            await CheckThatAllRunAsync();
             await Task.Delay(20);
         }
 
         return true;
+    }
+
+    /// <summary>Throws what has ended a client: a mistake of ours.</summary>
+    public async Task CheckThatAllRunAsync()
+    {
+        foreach (Task run in _runs.Where(run => run.IsFaulted))
+            await run;
     }
 
     /// <summary>Begins nothing new, and waits until all that was begun has ended.</summary>

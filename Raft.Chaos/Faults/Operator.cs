@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Raft.Chaos.Cluster;
@@ -24,7 +25,7 @@ internal static class Operator
             string text = await answer.Content.ReadAsStringAsync(bound.Token);
             return string.Create(CultureInfo.InvariantCulture, $"{(int)answer.StatusCode} {(text.Length > TextMost ? text[..TextMost] : text)}");
         }
-        catch (Exception error) when (error is HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception error) when (error is HttpRequestException or IOException or SocketException or OperationCanceledException)
         {
             return "no answer";
         }
@@ -86,7 +87,7 @@ internal static class Operator
             using HttpResponseMessage answer = await node.Process.Http.GetAsync(path, bound.Token);
             return answer.IsSuccessStatusCode ? await answer.Content.ReadAsStringAsync(bound.Token) : "";
         }
-        catch (Exception error) when (error is HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception error) when (error is HttpRequestException or IOException or SocketException or OperationCanceledException)
         {
             return "";
         }

@@ -30,6 +30,7 @@ internal sealed class FaultRunner(ChaosCluster cluster, Scenario scenario, Load 
                 return;
             }
 
+            await load.CheckThatAllRunAsync();
             if (scenario.WaitsForWrites && !await load.MoreAsync(20, ChaosCluster.Patience))
                 cluster.Log.Found("20 writes were not acknowledged, though there was no fault");
             cluster.Log.Write(string.Create(CultureInfo.InvariantCulture, $"round {++rounds}, {load.Recorder.Acknowledged} writes acknowledged"));
