@@ -1,6 +1,8 @@
 using Raft.Chaos;
 using Raft.Chaos.Scenarios;
 
+// Root without a login has no /usr/sbin in its path.
+Environment.SetEnvironmentVariable("PATH", $"{Environment.GetEnvironmentVariable("PATH")}:/usr/sbin:/sbin");
 try
 {
     if (args is [] or ["--help" or "-h" or "help"])
@@ -25,6 +27,11 @@ static int Help()
           full-disk      no room for a node                  [--times 10]
           slow-disk      syncs that take up to 2 s longer    [--times 10]
           clocks         wall clocks jump by hours           [--minutes 6]
+
+        Must fail, or the checks see nothing:
+
+          lying-disks    power cuts where syncs are not done [--times 5]
+          stale-reads    partitions, and reads of any node   [--times 3]
 
         All take [--seed S] [--nodes N] [--rate REQUESTS-A-SECOND].
 

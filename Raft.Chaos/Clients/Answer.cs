@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 
 namespace Raft.Chaos.Clients;
@@ -31,8 +32,9 @@ internal sealed record Answer(AnswerKind Kind, HttpStatusCode? Status, string Te
             long index = !isReplayed && answer.Headers.TryGetValues("Raft-Index", out IEnumerable<string>? values) ? long.Parse(values.First(), CultureInfo.InvariantCulture) : 0;
             return new Answer(KindOf(answer.StatusCode, text), answer.StatusCode, text, answer.Headers.ETag?.Tag, index);
         }
-        catch (Exception error) when (error is HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception error) when (error is HttpRequestException or IOException or SocketException or OperationCanceledException)
         {
+            // A connection that is reset in the moment it is made shows as the bare error of the socket (.NET 10).
             return new Answer(AnswerKind.Unknown, null, "", null, 0);
         }
     }

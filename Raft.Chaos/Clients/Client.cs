@@ -48,7 +48,8 @@ internal abstract class Client(ChaosCluster cluster, Recorder recorder, Random r
     protected async Task<Answer?> ReadAsync(Operation operation, ChaosNode node, string path, Func<Answer, Outcome> outcomeOf)
     {
         int id = recorder.History.Invoke(name, operation, Recorder.Now);
-        Answer answer = await Answer.SendAsync(_http, Request(node, HttpMethod.Get, path), Patience);
+        HttpRequestMessage request = Request(node, HttpMethod.Get, path);
+        Answer answer = await Answer.SendAsync(_http, request, Patience);
         if (answer.Kind == AnswerKind.Final)
         {
             recorder.History.Complete(id, outcomeOf(answer), Recorder.Now);
@@ -57,7 +58,7 @@ internal abstract class Client(ChaosCluster cluster, Recorder recorder, Random r
         }
 
         recorder.History.NeverHappened(id, Recorder.Now);
-        recorder.NoteRefusal(answer.Short);
+        NoteRefusal(request, answer);
         return null;
     }
 
@@ -78,7 +79,10 @@ internal abstract class Client(ChaosCluster cluster, Recorder recorder, Random r
             {
                 case AnswerKind.Final:
                     recorder.History.Complete(id, outcomeOf(answer), Recorder.Now);
-                    recorder.NoteWrite();
+                    if (answer.Status == HttpStatusCode.PreconditionFailed)
+                        recorder.NoteRefused();
+                    else
+                        recorder.NoteAcknowledged();
                     return answer;
                 case AnswerKind.NotHappened:
                     recorder.History.NeverHappened(id, Recorder.Now);
@@ -89,9 +93,7 @@ internal abstract class Client(ChaosCluster cluster, Recorder recorder, Random r
                     break;
             }
 
-            recorder.NoteRefusal(answer.Short);
-            if (answer.Status is >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError and not (HttpStatusCode.NotFound or HttpStatusCode.Conflict or HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout))
-                cluster.Log.Found($"{request.Method} {request.RequestUri} was answered {answer.Short}: {answer.Text}");
+            NoteRefusal(request, answer);
             await Task.Delay(random.Next(20, 60));
         }
         while (key is not null && System.Diagnostics.Stopwatch.GetElapsedTime(begun) < PatienceWithRetries);
@@ -101,6 +103,17 @@ internal abstract class Client(ChaosCluster cluster, Recorder recorder, Random r
         else
             recorder.NoteNotHappened();
         return null;
+    }
+
+    /// <summary>Counts it. A correct request may be refused for a while, and for nothing else.</summary>
+    private void NoteRefusal(HttpRequestMessage request, Answer answer)
+    {
+        recorder.NoteRefusal(answer.Short);
+        if (answer.Status is not (null or HttpStatusCode.NotFound or HttpStatusCode.RequestTimeout or HttpStatusCode.Conflict or HttpStatusCode.TooManyRequests
+            or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout))
+        {
+            cluster.Log.Found($"{request.Method} {request.RequestUri} was answered {answer.Short}: {answer.Text}");
+        }
     }
 
     protected static HttpRequestMessage Request(ChaosNode node, HttpMethod method, string path, string? body = null)

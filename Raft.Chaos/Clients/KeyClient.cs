@@ -7,7 +7,8 @@ using Raft.Simulator.Histories;
 namespace Raft.Chaos.Clients;
 
 /// <summary>Reads, writes, compares and sets, and deletes a few keys; half of the writes with an idempotency key.</summary>
-internal sealed class KeyClient(ChaosCluster cluster, Recorder recorder, Random random, string name, KeyPool pool) : Client(cluster, recorder, random, name)
+internal sealed class KeyClient(ChaosCluster cluster, Recorder recorder, Random random, string name, KeyPool pool, bool hasStaleReads)
+    : Client(cluster, recorder, random, name)
 {
     private readonly Dictionary<string, long> _revisions = new(StringComparer.Ordinal);
     private int _count;
@@ -29,7 +30,7 @@ internal sealed class KeyClient(ChaosCluster cluster, Recorder recorder, Random 
     public async Task<bool> ReadAsync(string key, ChaosNode node)
     {
         Answer? answer = await ReadAsync(
-            new GetKey(key), node, "/v1/kv/" + key, answer => answer.Status == HttpStatusCode.NotFound ? new Missing() : new Found(answer.Text, answer.Revision));
+            new GetKey(key), node, $"/v1/kv/{key}{(hasStaleReads ? "?consistency=stale" : "")}", answer => answer.Status == HttpStatusCode.NotFound ? new Missing() : new Found(answer.Text, answer.Revision));
         if (answer is not null)
             _revisions[key] = answer.Revision;
         return answer is not null;

@@ -17,15 +17,16 @@ internal sealed class Load : IAsyncDisposable
     /// <param name="cluster">Whom they ask.</param>
     /// <param name="perSecond">Requests a second, all clients together.</param>
     /// <param name="seed">Of what they ask for.</param>
-    public Load(ChaosCluster cluster, double perSecond, int seed)
+    /// <param name="hasStaleReads">Whether keys are read as a node has them.</param>
+    public Load(ChaosCluster cluster, double perSecond, int seed, bool hasStaleReads)
     {
         _cluster = cluster;
         Keys = new KeyPool(new Random(seed));
         for (int n = 0; n < KeyClients; n++)
-            _clients.Add(new KeyClient(cluster, Recorder, new Random(seed + 100 + n), Name("key", n), Keys));
+            _clients.Add(new KeyClient(cluster, Recorder, new Random(seed + 100 + n), Name("key", n), Keys, hasStaleReads));
         for (int n = 0; n < AppendClients; n++)
             _clients.Add(new AppendClient(cluster, Recorder, new Random(seed + 200 + n), Name("append", n)));
-        _reader = new KeyClient(cluster, Recorder, new Random(seed), "reader", Keys);
+        _reader = new KeyClient(cluster, Recorder, new Random(seed), "reader", Keys, hasStaleReads: false);
         _runs = [.. _clients.Select(client => Task.Run(() => client.RunAsync(perSecond / (KeyClients + AppendClients), _end.Token)))];
     }
 
@@ -42,12 +43,18 @@ internal sealed class Load : IAsyncDisposable
         {
             if (System.Diagnostics.Stopwatch.GetElapsedTime(begun) > patience)
                 return false;
-            foreach (Task run in _runs.Where(run => run.IsFaulted))
-                await run; // a mistake of ours
+            await CheckThatAllRunAsync();
             await Task.Delay(20);
         }
 
         return true;
+    }
+
+    /// <summary>Throws what has ended a client: a mistake of ours.</summary>
+    public async Task CheckThatAllRunAsync()
+    {
+        foreach (Task run in _runs.Where(run => run.IsFaulted))
+            await run;
     }
 
     /// <summary>Begins nothing new, and waits until all that was begun has ended.</summary>

@@ -10,7 +10,7 @@ internal sealed class Recorder
     private readonly List<long> _acknowledgedAt = [];
     private readonly List<(string Value, long Index)> _appended = [];
     private readonly SortedDictionary<string, int> _refusals = new(StringComparer.Ordinal);
-    private long _unknown, _notHappened, _reads;
+    private long _unknown, _notHappened, _reads, _refused;
 
     public History History { get; } = new();
 
@@ -25,6 +25,10 @@ internal sealed class Recorder
 
     public long Unknown => Interlocked.Read(ref _unknown);
     public long NotHappened => Interlocked.Read(ref _notHappened);
+
+    /// <summary>Writes whose condition did not hold, told for good.</summary>
+    public long Refused => Interlocked.Read(ref _refused);
+
     public long Reads => Interlocked.Read(ref _reads);
 
     /// <summary>How often each refusal was answered, by status and type.</summary>
@@ -49,7 +53,7 @@ internal sealed class Recorder
 
     public static long Now => Stopwatch.GetTimestamp();
 
-    public void NoteWrite()
+    public void NoteAcknowledged()
     {
         long now = Now;
         lock (_gate)
@@ -61,6 +65,8 @@ internal sealed class Recorder
         lock (_gate)
             _appended.Add((value, index));
     }
+
+    public void NoteRefused() => Interlocked.Increment(ref _refused);
 
     public void NoteRead() => Interlocked.Increment(ref _reads);
 

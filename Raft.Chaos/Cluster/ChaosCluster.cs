@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using Raft.Api.Tests.Support;
 using Raft.Chaos.Machine;
 
@@ -42,6 +43,8 @@ internal sealed class ChaosCluster : IAsyncDisposable
             {
                 await cluster.Network.AddAsync(node.Namespace, node.Number);
                 await node.Disk.CreateAsync();
+                if (options.HasLyingDisks)
+                    node.Disk.Break(syncsLie: true);
             }
 
             foreach (ChaosNode node in cluster.Nodes)
@@ -99,7 +102,7 @@ internal sealed class ChaosCluster : IAsyncDisposable
             using HttpResponseMessage answer = await node.Process.Http.GetAsync("/v1/status", bound.Token);
             return answer.IsSuccessStatusCode ? NodeStatus.Parse(await answer.Content.ReadAsStringAsync(bound.Token)) : null;
         }
-        catch (Exception error) when (error is HttpRequestException or IOException or OperationCanceledException or KeyNotFoundException or IndexOutOfRangeException)
+        catch (Exception error) when (error is HttpRequestException or IOException or SocketException or OperationCanceledException or KeyNotFoundException or IndexOutOfRangeException)
         {
             return null; // dead, stopped, or just starting
         }

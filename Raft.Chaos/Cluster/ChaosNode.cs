@@ -10,12 +10,14 @@ namespace Raft.Chaos.Cluster;
 internal sealed class ChaosNode : IAsyncDisposable
 {
     public const int ApiPort = 8080, PeerPort = 8081;
+    private const int ErrorsShown = 20;
     private readonly RunLog _log;
     private readonly StreamWriter _output;
     private readonly CpuGroup? _cpu;
     private readonly Lock _gate = new();
     private readonly string? _clock;
     private string? _mayEnd;
+    private int _errors;
     private bool _isDisposed;
 
     public ChaosNode(int number, RunPlace place, Network network, ClusterOptions options, Helpers helpers, RunLog log)
@@ -69,6 +71,12 @@ internal sealed class ChaosNode : IAsyncDisposable
     /// <summary>A member that was taken out with its disk may come back with another one.</summary>
     public bool HasNewDisk { get; set; }
 
+    /// <summary>Lines of level Error: something was refused that should have been served.</summary>
+    public int Errors => Volatile.Read(ref _errors);
+
+    /// <summary>How often it ended by itself because of a fault.</summary>
+    public int Ends { get; private set; }
+
     /// <summary>Why the process may be gone at the moment; null when it must run.</summary>
     public string? MayEnd
     {
@@ -109,6 +117,7 @@ internal sealed class ChaosNode : IAsyncDisposable
         }
 
         int code = await Process.ExitAsync(); // and all that it wrote
+        Ends++;
         if (exitCodes.Length > 0 && !exitCodes.Contains(code))
             _log.Found($"{Id} ended with exit code {code}, where {string.Join(" or ", exitCodes)} is right ({MayEnd}).{Environment.NewLine}{Process.Tail(15)}");
         Start();
@@ -147,7 +156,9 @@ internal sealed class ChaosNode : IAsyncDisposable
     private void Read(string line)
     {
         _output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{_log.Elapsed:mm\\:ss\\.fff} {line}"));
-        bool isFatal = line.StartsWith("crit:", StringComparison.Ordinal) || line.StartsWith("Unhandled exception", StringComparison.Ordinal)
+        if (line.Contains(" fail: ", StringComparison.Ordinal) && Interlocked.Increment(ref _errors) <= ErrorsShown)
+            _log.Write($"{Id} wrote: {line}");
+        bool isFatal = line.Contains("crit: ", StringComparison.Ordinal) || line.StartsWith("Unhandled exception", StringComparison.Ordinal)
             || line.Contains("Invariant", StringComparison.Ordinal);
         if (isFatal && _mayEnd is null)
             _log.Found($"{Id} wrote: {line}");

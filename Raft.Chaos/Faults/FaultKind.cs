@@ -29,9 +29,12 @@ internal enum FaultScope
 /// <param name="Duration">How long it lasts.</param>
 internal sealed record Draw(int Number, bool OnLeader, double Strength, TimeSpan Delay, TimeSpan Duration)
 {
+    private const double LongOnes = 0.06;
+
     public static Draw From(Random random) => new(
         random.Next(1_000_000), random.NextDouble() < 0.5, random.NextDouble(),
-        TimeSpan.FromMilliseconds(random.Next(0, 1500)), TimeSpan.FromMilliseconds(random.Next(1000, 5000)));
+        TimeSpan.FromMilliseconds(random.Next(0, 1500)),
+        TimeSpan.FromMilliseconds(random.NextDouble() < LongOnes ? random.Next(5000, 20_000) : random.Next(1000, 5000)));
 }
 
 /// <summary>A kind of fault.</summary>

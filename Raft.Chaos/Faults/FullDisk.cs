@@ -11,10 +11,11 @@ internal sealed class FullDisk(ChaosCluster cluster, Draw draw) : NodeFault(clus
 
     protected override string Text => "no room on the disk of";
 
-    protected override Task BeginAsync(ChaosNode node)
+    protected override async Task BeginAsync(ChaosNode node)
     {
         node.AllowEnd("its disk is full");
-        return node.Disk.FillAsync();
+        await node.Disk.FillAsync();
+        await Operator.AskAsync(node, "POST", "/v1/snapshots?timeoutMs=2000"); // the log has its room already; this needs some
     }
 
     protected override async Task EndAsync(ChaosNode node)

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Globalization;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Raft.Chaos.Cluster;
@@ -9,6 +11,7 @@ namespace Raft.Chaos.Faults;
 internal static class Operator
 {
     private const int TextMost = 120;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     public static async Task<string> AskAsync(ChaosNode node, string method, string path, string? json = null)
     {
@@ -22,7 +25,7 @@ internal static class Operator
             string text = await answer.Content.ReadAsStringAsync(bound.Token);
             return string.Create(CultureInfo.InvariantCulture, $"{(int)answer.StatusCode} {(text.Length > TextMost ? text[..TextMost] : text)}");
         }
-        catch (Exception error) when (error is HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception error) when (error is HttpRequestException or IOException or SocketException or OperationCanceledException)
         {
             return "no answer";
         }
@@ -54,6 +57,28 @@ internal static class Operator
         return false;
     }
 
+    /// <summary>Asks the other nodes, one after the other, until a member is of a kind. What does not succeed while other faults
+    /// last is told, and left as it is.</summary>
+    public static async Task UntilAsync(ChaosCluster cluster, ChaosNode node, string wanted, int first, Func<ChaosNode, Task<string>> askAsync)
+    {
+        string last = "";
+        long begun = Stopwatch.GetTimestamp();
+        for (int turn = first; Stopwatch.GetElapsedTime(begun) < Patience; turn++)
+        {
+            ChaosNode asked = cluster.Nodes[turn % cluster.Nodes.Count];
+            if (asked == node)
+                continue;
+            string? kind = await KindOfAsync(asked, node.Id);
+            if (kind == wanted)
+                return;
+            if (kind is not null and not "changing" and not "joining")
+                last = await askAsync(asked);
+            await Task.Delay(200);
+        }
+
+        cluster.Log.Write($"{node.Id} did not become '{wanted}' in {Patience.TotalSeconds} s: {last}");
+    }
+
     private static async Task<string> AskFullAsync(ChaosNode node, string path)
     {
         try
@@ -62,7 +87,7 @@ internal static class Operator
             using HttpResponseMessage answer = await node.Process.Http.GetAsync(path, bound.Token);
             return answer.IsSuccessStatusCode ? await answer.Content.ReadAsStringAsync(bound.Token) : "";
         }
-        catch (Exception error) when (error is HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception error) when (error is HttpRequestException or IOException or SocketException or OperationCanceledException)
         {
             return "";
         }

@@ -14,10 +14,14 @@ internal static class Leftovers
         {
             // All processes of a run live in its namespaces, those that serve its disks too.
             await EndProcessesAsync(name);
-            await Shell.TryAsync("ip", "netns", "delete", name);
         }
 
-        await Shell.TryAsync("ip", "link", "delete", RunPlace.BridgeOf(number));
+        // The cables by name: with a namespace they go some time later, and until then their names are taken.
+        string bridge = RunPlace.BridgeOf(number);
+        foreach (string link in Directory.GetDirectories("/sys/class/net").Select(path => Path.GetFileName(path)).Where(link => link == bridge || link.StartsWith(bridge + ".", StringComparison.Ordinal)))
+            await Shell.TryAsync("ip", "link", "delete", link);
+        foreach (string name in await NamespacesAsync(prefix))
+            await Shell.TryAsync("ip", "netns", "delete", name);
         if (directory is not null && Directory.Exists(directory))
         {
             await UnmountAsync(directory);

@@ -83,11 +83,12 @@ internal sealed class NodeDisk(string directory, string @namespace, FileSystemKi
             await RetryAsync("umount", LoopMount);
     }
 
-    /// <summary>What reads, writes and syncs fail with from now on, 0 for nothing, and by how much a sync is late.</summary>
-    public void Break(int readErrno = 0, int writeErrno = 0, int syncErrno = 0, int syncLateMs = 0)
+    /// <summary>What reads, writes and syncs fail with from now on, 0 for nothing, by how much a sync is late, and whether one is
+    /// only said to be done.</summary>
+    public void Break(int readErrno = 0, int writeErrno = 0, int syncErrno = 0, int syncLateMs = 0, bool syncsLie = false)
     {
         string text = Control + ".new";
-        File.WriteAllText(text, string.Create(CultureInfo.InvariantCulture, $"{readErrno} {writeErrno} {syncErrno} {syncLateMs}\n"));
+        File.WriteAllText(text, string.Create(CultureInfo.InvariantCulture, $"{readErrno} {writeErrno} {syncErrno} {syncLateMs} {(syncsLie ? 1 : 0)}\n"));
         File.Move(text, Control, overwrite: true);
     }
 

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using System.Globalization;
 
 namespace Raft.Chaos.Machine;
 
@@ -6,11 +6,13 @@ namespace Raft.Chaos.Machine;
 /// <param name="Name">What people call it.</param>
 /// <param name="Remedy">A Debian package, or what to do when there is none.</param>
 /// <param name="IsThere">Whether this machine has it.</param>
-internal sealed partial record Tool(string Name, string Remedy, Func<bool> IsThere, bool IsPackage = true)
+internal sealed record Tool(string Name, string Remedy, Func<bool> IsThere, bool IsPackage = true)
 {
     public const string CpuGroups = "/sys/fs/cgroup/cpu";
 
-    public static readonly Tool Root = new("the rights of root", "run it as root", () => GetUser() == 0, IsPackage: false);
+    public static readonly Tool Root = new(
+        "the rights to make network namespaces and to mount", "run it as root, outside of a container without them", MayAdministrate, IsPackage: false);
+
     public static readonly Tool Ip = OfProgram("ip", "iproute2");
     public static readonly Tool Nsenter = OfProgram("nsenter", "util-linux");
     public static readonly Tool Iptables = OfProgram("iptables-restore", "iptables");
@@ -46,7 +48,11 @@ internal sealed partial record Tool(string Name, string Remedy, Func<bool> IsThe
     private static Tool OfProgram(string name, string package) =>
         new(name, package, () => new[] { "/usr/sbin", "/usr/bin", "/sbin", "/bin" }.Any(folder => File.Exists(Path.Combine(folder, name))));
 
-    [LibraryImport("libc", EntryPoint = "geteuid")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial uint GetUser();
+    /// <summary>The capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN, as capabilities(7) numbers them.</summary>
+    private static bool MayAdministrate()
+    {
+        const ulong needed = (1UL << 12) | (1UL << 21);
+        string line = File.ReadLines("/proc/self/status").First(text => text.StartsWith("CapEff:", StringComparison.Ordinal));
+        return (ulong.Parse(line["CapEff:".Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & needed) == needed;
+    }
 }

@@ -15,15 +15,18 @@ internal sealed class EndCheck(ChaosCluster cluster, Load load)
 
     public async Task RunAsync(string historyFile)
     {
-        if (!await ChaosCluster.AreReadyAsync(cluster.Nodes, ChaosCluster.Patience))
+        bool isWell = await ChaosCluster.AreReadyAsync(cluster.Nodes, ChaosCluster.Patience);
+        if (!isWell)
             cluster.Log.Found("not all nodes are ready after the end of all faults");
-        await TryAsync("all nodes to vote", () => Operator.DoAllVoteAsync(cluster));
-        if (!await load.MoreAsync(20, ChaosCluster.Patience))
+        isWell = isWell && await IsReachedAsync("all nodes to vote", () => Operator.DoAllVoteAsync(cluster));
+        if (isWell && !await load.MoreAsync(20, ChaosCluster.Patience))
             cluster.Log.Found("20 writes were not acknowledged after the end of all faults");
         await load.StopAsync();
-        await TryAsync("equal applied indexes and state hashes", AreEqualAsync);
-        await CheckJournalsAsync();
-        await load.ReadAllAsync();
+        if (isWell && await IsReachedAsync("equal applied indexes and state hashes", AreEqualAsync))
+        {
+            await CheckJournalsAsync();
+            await load.ReadAllAsync();
+        }
 
         await using (StreamWriter file = File.CreateText(historyFile))
             HistoryFile.Save(load.Recorder.History, file);
@@ -40,15 +43,17 @@ internal sealed class EndCheck(ChaosCluster cluster, Load load)
         return snapshots.EnumerateArray().Select(one => one.GetProperty("sizeBytes").GetInt64()).FirstOrDefault();
     }
 
-    private async Task TryAsync(string what, Func<Task<bool>> condition)
+    private async Task<bool> IsReachedAsync(string what, Func<Task<bool>> condition)
     {
         try
         {
             await Wait.UntilAsync(condition, what, bound: ChaosCluster.Patience);
+            return true;
         }
         catch (TimeoutException error)
         {
             cluster.Log.Found(error.Message.Trim());
+            return false;
         }
     }
 

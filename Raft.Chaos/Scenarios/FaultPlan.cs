@@ -10,15 +10,19 @@ internal static class FaultPlan
         Kill.Kind, KillAll.Kind, Restart.Kind, Freeze.Kind, Starve.Kind, ClockJump.Kind,
         DiskFault.FailingSync, DiskFault.FailingWrite, FullDisk.Kind, SlowDisk.Kind, PowerCut.Kind, PowerCutOfMany.Kind,
         Partition.Kind, OneWayPartition.Kind, RingPartition.Kind, PacketLoss.Kind, Resets.Kind, Delays.Kind,
-        Transfer.Kind, Replace.Kind, LostDisk.Kind,
+        Transfer.Kind, Replace.Kind, LostDisk.Kind, Demote.Kind,
     ];
 
-    /// <summary>Rounds without an end. Of several kinds a round has up to three: for nodes, for the network, for the operator.</summary>
-    public static IEnumerable<Round> Rounds(FaultKind[] kinds, int nodes, int seed)
+    /// <summary>Rounds without an end. Where kinds are mixed a round has up to four: for nodes, for the network, for the operator.</summary>
+    public static IEnumerable<Round> Rounds(Scenario scenario, int nodes, int seed)
     {
         var random = new Random(seed);
         while (true)
-            yield return kinds.Length <= 2 ? new Round([Any(kinds, random)]) : Mixed(kinds, nodes, random);
+        {
+            yield return scenario.AtOnce is { } count
+                ? new Round([.. Enumerable.Range(0, count).Select(_ => Any(scenario.Kinds, random))])
+                : Mixed(scenario.Kinds, nodes, random);
+        }
     }
 
     private static Round Mixed(FaultKind[] kinds, int nodes, Random random)

@@ -20,10 +20,17 @@ internal sealed class FaultRunner(ChaosCluster cluster, Scenario scenario, Load 
     {
         TimeSpan begun = cluster.Log.Elapsed;
         int rounds = 0;
-        foreach (Round round in FaultPlan.Rounds(scenario.Kinds, cluster.Nodes.Count, seed))
+        foreach (Round round in FaultPlan.Rounds(scenario, cluster.Nodes.Count, seed))
         {
             if (scenario.Duration is { } duration ? cluster.Log.Elapsed - begun >= duration : Count >= scenario.Times)
                 break;
+            if (cluster.Log.Findings.Count > 0)
+            {
+                cluster.Log.Write("no more faults: what was found is easier to understand without them");
+                return;
+            }
+
+            await load.CheckThatAllRunAsync();
             if (scenario.WaitsForWrites && !await load.MoreAsync(20, ChaosCluster.Patience))
                 cluster.Log.Found("20 writes were not acknowledged, though there was no fault");
             cluster.Log.Write(string.Create(CultureInfo.InvariantCulture, $"round {++rounds}, {load.Recorder.Acknowledged} writes acknowledged"));

@@ -62,7 +62,7 @@ internal sealed class ScenarioRun(Scenario scenario, Arguments arguments, RunPla
         var status = new StatusWatch(cluster);
         var resources = new ResourceWatch(cluster);
         Task watches = Task.WhenAll(status.RunAsync(ended.Token), resources.RunAsync(ended.Token));
-        await using var load = new Load(cluster, arguments.PerSecond, arguments.Seed);
+        await using var load = new Load(cluster, arguments.PerSecond, arguments.Seed, scenario.HasStaleReads);
         var faults = new FaultRunner(cluster, scenario, load, arguments.Seed);
         string leaks = "not looked for: no process lives long enough";
         TimeSpan begun = log.Elapsed, faultsEnded = begun;
@@ -88,6 +88,6 @@ internal sealed class ScenarioRun(Scenario scenario, Arguments arguments, RunPla
             await resources.SaveAsync(Path.Combine(place.Directory, "resources.txt"));
         }
 
-        Summary.Write(log, scenario, arguments, faults, load.Recorder, status, leaks, faultsEnded - begun);
+        Summary.Write(cluster, scenario, arguments, faults, load.Recorder, status, leaks, faultsEnded - begun);
     }
 }

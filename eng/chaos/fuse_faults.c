@@ -1,6 +1,7 @@
 // A file system that passes everything on to a directory, and breaks what a control file says.
 //   fuse_faults ROOT MOUNTPOINT CONTROL [options of FUSE]
-// CONTROL holds four numbers: the errno of reads, of writes, of syncs (0 = none), and milliseconds by which a sync is late.
+// CONTROL holds five numbers: the errno of reads, of writes, of syncs (0 = none), milliseconds by which a sync is late, and 1
+// where a sync is said to be done and is not.
 // It is read at every such call, and is replaced by a rename, so nobody ever reads half of it.
 // A sync that fails was not done: what it should have kept is lost with the next power cut below.
 #define FUSE_USE_VERSION 31
@@ -21,14 +22,14 @@
 
 static char root[PATH_MAX], control[PATH_MAX];
 
-struct faults { int read, write, sync, late; };
+struct faults { int read, write, sync, late, lies; };
 
 static struct faults faults_now(void) {
-  struct faults f = {0, 0, 0, 0};
+  struct faults f = {0, 0, 0, 0, 0};
   FILE *file = fopen(control, "re");
   if (file) {
-    if (fscanf(file, "%d %d %d %d", &f.read, &f.write, &f.sync, &f.late) != 4)
-      f = (struct faults){0, 0, 0, 0};
+    if (fscanf(file, "%d %d %d %d %d", &f.read, &f.write, &f.sync, &f.late, &f.lies) != 5)
+      f = (struct faults){0, 0, 0, 0, 0};
     fclose(file);
   }
   return f;
@@ -103,6 +104,7 @@ static int f_fsync(const char *path, int data_only, struct fuse_file_info *fi) {
     f = faults_now();
   }
   if (f.sync) return -f.sync;
+  if (f.lies) return 0;
   return RESULT(data_only ? fdatasync(fi->fh) : fsync(fi->fh));
 }
 static int f_truncate(const char *path, off_t length, struct fuse_file_info *fi) {
