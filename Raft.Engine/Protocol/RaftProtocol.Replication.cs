@@ -220,7 +220,8 @@ public sealed partial class RaftProtocol
         if (received > _log.LastIndex)
             return; // not our log: nothing that a server of this term can say
 
-        peer.CommitKnown = reply.CommitIndex; // falls when the peer was started anew
+        if (reply.SenderStart == peer.HeardStart)
+            peer.CommitKnown = reply.CommitIndex; // an earlier start's word says nothing of what this one knows
         if (reply.MatchIndex >= peer.AcknowledgedIndex)
             (peer.AcknowledgedStart, peer.AcknowledgedIndex) = (reply.SenderStart, reply.MatchIndex);
         bool isProgress = peer.Acknowledge(reply.MatchIndex);
