@@ -101,13 +101,15 @@ public class LeaderLivenessTests
     {
         var solo = new Solo(voters: 3, learners: 1);
         solo.BecomeLeader();
-        foreach (int peer in new[] { 2, 3, 4 })
-            solo.Tell(solo.Accept(peer, match: 2, commit: 2));
+        AppendReply[] answers = [.. new[] { 2, 3, 4 }.Select(peer => solo.Accept(peer, match: 2, commit: 2))];
+        solo.Tell(answers);
 
         Assert.Equal(3, solo.Tick().OfType<AppendRequest>().Count());
+        solo.Tell(answers);
         solo.Liveness.Following.Add(IdOf(2));
         solo.Liveness.Following.Add(IdOf(4));
         Assert.Equal(IdOf(3), Assert.Single(solo.Tick().OfType<AppendRequest>()).To);
+        solo.Tell(answers);
         solo.Liveness.Following.Add(IdOf(3));
         Assert.Empty(solo.Tick(5));
     }
@@ -249,5 +251,30 @@ public class LeaderLivenessTests
         AppendReply after = solo.Accept(3, match: 2, commit: 0) with { SenderStart = 2 };
         solo.Tell(after, before);
         Assert.Equal(2, Assert.Single(solo.Tick().OfType<AppendRequest>(), request => request.To == IdOf(3)).CommitIndex.Value);
+    }
+
+    /// <summary>Rule 4: the others' answers end the round, so it is not sent again, and nothing else happens. A voter that lives and
+    /// follows must not count as dead for ever for one lost message.</summary>
+    [Fact]
+    public void A_lost_answer_to_a_read_round_does_not_make_a_live_voter_dead()
+    {
+        ProtocolCluster cluster = new ProtocolCluster(voters: 3).Checked();
+        ProtocolNode leader = cluster.Elect(1);
+        cluster.Write("a");
+        cluster.Tick(5);
+        cluster.Filter = message => message is not ReadQuorumReply || message.From != IdOf(3);
+        leader.Protocol.StartRead();
+        cluster.Settle();
+        Assert.Single(leader.ReadsReady);
+        cluster.Tick(30);
+
+        cluster[2].Crash();
+        for (int i = 0; i < 50; i++)
+        {
+            cluster.Tick();
+            Assert.Equal(Role.Leader, leader.Protocol.Role);
+        }
+
+        Assert.Equal(2, leader.Protocol.CurrentTerm.Value);
     }
 }
