@@ -246,4 +246,29 @@ public sealed class AdmissionTests
         Assert.True(admission.ReleaseUpTo(new LogIndex(2_000)));
         Assert.Equal(0, admission.ChargedBytes);
     }
+
+    /// <summary>Rule 7: a group without quorum may hold the whole budget for days.</summary>
+    [Fact]
+    public void A_group_that_waits_for_the_shared_budget_asks_to_be_woken_once_however_long_it_waits()
+    {
+        var budget = new MemoryBudget(1_000);
+        Assert.True(budget.TryCharge(900));
+        int wakes = 0;
+        var admission = new Admission(1 << 20, budget, wake: () => wakes++);
+        for (int tick = 0; tick < 100; tick++)
+        {
+            Assert.False(admission.TryReserve(500));
+            admission.ExpireWaiting(now: 0);
+        }
+
+        budget.Release(400);
+        Assert.Equal(1, wakes);
+
+        admission.OnWoken();
+        Assert.False(admission.TryReserve(500));
+        budget.Release(400);
+        Assert.Equal(2, wakes);
+        admission.OnWoken();
+        Assert.True(admission.TryReserve(500));
+    }
 }

@@ -154,12 +154,7 @@ public sealed partial class RaftProtocol
         // What is meant for another disk under our name must not be read. Rule 12
         if (message.To != _self || message.From == _self || message.From.Node.Value is null)
             return;
-        if (_tracker?.Find(message.From) is { } peer)
-        {
-            peer.WasHeard = true;
-            peer.IsAnswerDue = false;
-        }
-
+        _tracker?.Find(message.From)?.OnHeard(message.SenderStart);
         switch (message)
         {
             case VoteRequest request:

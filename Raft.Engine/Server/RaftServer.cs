@@ -125,7 +125,11 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         _freshness = new Freshness(parts.Shard.Time);
         _transfers = new SnapshotTransfers(this, parts, _metrics);
         _reception = new SnapshotReception(this, parts.Storage, _metrics, parts.Logger);
-        _admission = new Admission(settings.MaxUncommittedBytes, parts.Budget, wake: () => Post(static server => server.SchedulePoll()));
+        _admission = new Admission(settings.MaxUncommittedBytes, parts.Budget, wake: () => Post(static server =>
+        {
+            server._admission.OnWoken();
+            server.SchedulePoll();
+        }));
     }
 
     public ServerId Id => Settings.Protocol.Self;
