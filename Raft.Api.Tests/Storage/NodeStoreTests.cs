@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Raft.Host.Storage;
@@ -8,7 +9,7 @@ using static Raft.Api.Tests.Storage.TestStore;
 namespace Raft.Api.Tests.Storage;
 
 /// <summary>Whose directory it is, how often it was started, and what happens when the disk fails.</summary>
-public sealed class NodeStoreTests
+public sealed partial class NodeStoreTests
 {
     [Fact]
     public async Task The_start_count_grows_and_the_storage_id_stays()
@@ -67,6 +68,29 @@ public sealed class NodeStoreTests
         await other.WaitForExitAsync();
         await Open(temp.Data).DisposeAsync();
     }
+
+    [Fact]
+    public async Task A_closed_directory_is_free_although_a_forked_process_still_has_the_locks_descriptor()
+    {
+        // As any process that is started meanwhile, between fork and exec.
+        using var temp = new TempDirectory();
+        NodeStore store = Open(temp.Data);
+        string path = Path.Combine(temp.Data, "lock");
+        string descriptor = Directory.EnumerateFileSystemEntries("/proc/self/fd").Single(entry => new FileInfo(entry).LinkTarget == path);
+        int copy = Duplicate(int.Parse(Path.GetFileName(descriptor), System.Globalization.CultureInfo.InvariantCulture));
+        Assert.True(copy >= 0);
+
+        await store.DisposeAsync();
+        await Open(temp.Data).DisposeAsync();
+
+        Assert.Equal(0, Close(copy));
+    }
+
+    [LibraryImport("libc", EntryPoint = "dup")]
+    private static partial int Duplicate(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    private static partial int Close(int descriptor);
 
     [Fact]
     public async Task A_directory_of_another_node_is_refused()
