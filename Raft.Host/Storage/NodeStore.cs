@@ -169,6 +169,9 @@ public sealed class NodeStore : IAsyncDisposable
     /// <summary>Records and bytes that the database does not have yet. Any thread.</summary>
     internal (long Records, long Bytes) Lag => _database.Lag;
 
+    /// <summary>The highest sequence that the database has, checkpointed. Any thread.</summary>
+    internal long CoveredSequence => _open!.Log.Covered;        // set before the store is handed out
+
     /// <summary>What is below the marks is not all deleted yet. Any thread; as of the last work of the database thread.</summary>
     internal bool HasDeletions => _open!.Store.HasDeletions;     // set before the store is handed out
 

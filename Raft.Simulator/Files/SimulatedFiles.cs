@@ -6,12 +6,12 @@ namespace Raft.Simulator;
 /// A file system in memory that knows what is not synced. A power cut loses any subset of it: writes whole or torn at sectors,
 /// and names from some point on. Reads see the page cache, as on a real machine.
 /// </summary>
-internal sealed class SimulatedFiles : IStorageFiles
+internal sealed partial class SimulatedFiles : IStorageFiles
 {
     private const int IoErrorErrno = 5;
     private readonly object _gate = new();
     private readonly HashSet<string> _locks = [];
-    private readonly List<Action<SortedDictionary<string, Inode?>>> _unsyncedNames = [];
+    private readonly List<NameChange> _unsyncedNames = [];
     private SortedDictionary<string, Inode?> _names = Root();
     private SortedDictionary<string, Inode?> _durableNames = Root();
     private int _generation;
@@ -79,7 +79,14 @@ internal sealed class SimulatedFiles : IStorageFiles
             Inode file = _names[path]!;             // the test knows that it is there
             file.Live[(int)offset] ^= mask;
             file.Disk[(int)offset] ^= mask;
+            file.Forget();
         }
+    }
+
+    public bool IsFile(string path)
+    {
+        lock (_gate)
+            return _names.GetValueOrDefault(path) is not null;
     }
 
     public IEnumerable<string> Paths
@@ -122,7 +129,7 @@ internal sealed class SimulatedFiles : IStorageFiles
         {
             int kept = random.Next(_unsyncedNames.Count + 1);
             for (int i = 0; i < kept; i++)
-                _unsyncedNames[i](_durableNames);
+                _unsyncedNames[i].Apply(_durableNames);
             _unsyncedNames.Clear();
             foreach (Inode file in _durableNames.Values.OfType<Inode>())
                 file.LosePower(random);
@@ -178,7 +185,7 @@ internal sealed class SimulatedFiles : IStorageFiles
         if (create)
         {
             var inode = new Inode();
-            ChangeNames("open", path, names => names[path] = inode);
+            ChangeNames("create", path, names => names[path] = inode, inode);
         }
 
         return Call("open", path, () =>
@@ -202,8 +209,8 @@ internal sealed class SimulatedFiles : IStorageFiles
             return 0;
 
         // Names become durable in order, as by a journal.
-        foreach (Action<SortedDictionary<string, Inode?>> change in _unsyncedNames)
-            change(_durableNames);
+        foreach (NameChange change in _unsyncedNames)
+            change.Apply(_durableNames);
         _unsyncedNames.Clear();
         return 0;
     });
@@ -221,15 +228,17 @@ internal sealed class SimulatedFiles : IStorageFiles
 
     private static SortedDictionary<string, Inode?> Root() => new(StringComparer.Ordinal) { ["/"] = null };
 
-    private void ChangeNames(string operation, string path, Action<SortedDictionary<string, Inode?>> change) => Call(operation, path, () =>
+    private void ChangeNames(string operation, string path, Action<SortedDictionary<string, Inode?>> change, Inode? created = null) => Call(operation, path, () =>
     {
         change(_names);
-        _unsyncedNames.Add(change);
+        _unsyncedNames.Add(new NameChange(change, created));
         return 0;
     });
 
     private T Call<T>(string operation, string path, Func<T> action, int generation = -1)
     {
+        if (Changing is not null && IsChange(operation))
+            Changing(operation, path);
         lock (_gate)
         {
             if (IsOff || (generation >= 0 && generation != _generation))
@@ -259,7 +268,7 @@ internal sealed class SimulatedFiles : IStorageFiles
         }
     }
 
-    private sealed class Inode
+    private sealed partial class Inode
     {
         public List<byte> Live { get; } = [];
         public List<byte> Disk { get; } = [];
@@ -276,32 +285,15 @@ internal sealed class SimulatedFiles : IStorageFiles
             foreach ((long offset, byte[] bytes) in Unsynced)
                 Put(Disk, offset, bytes);
             Unsynced.Clear();
+            _captured = null;
         }
 
         public void LosePower(Random random)
         {
             foreach ((long offset, byte[] bytes) in Unsynced)
-            {
-                switch (random.Next(4))
-                {
-                    case 0:
-                        break;
-                    case 1:
-                        Put(Disk, offset, bytes);
-                        break;
-                    default:
-                        int sector = random.Next(2) == 0 ? 512 : 4096;
-                        for (int at = 0; at < bytes.Length; at += sector)
-                        {
-                            if (random.Next(2) == 0)
-                                Put(Disk, offset + at, bytes.AsSpan(at, Math.Min(sector, bytes.Length - at)));
-                        }
-
-                        break;
-                }
-            }
-
+                PutFate(offset, bytes, random.Next(4) switch { 0 => Fate.Lost, 1 => Fate.Whole, _ => Fate.Torn }, random);
             Unsynced.Clear();
+            _captured = null;
             Live.Clear();
             Live.AddRange(Disk);
         }

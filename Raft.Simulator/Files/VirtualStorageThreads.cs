@@ -127,6 +127,14 @@ internal sealed class VirtualStorageThreads : IStorageThreads
         task.GetAwaiter().GetResult();
     }
 
+    /// <summary>Runs one turn of another loop that is ready, in the middle of a turn: by a hook of the files it comes between two
+    /// file calls, as with threads.</summary>
+    public void RunAnother()
+    {
+        if (_loops.Find(loop => loop.IsReady && !loop.IsRunning) is { } other && !IsDead)
+            other.Run();
+    }
+
     /// <summary>Runs turns here and now, until it holds or the process is dead.</summary>
     private void RunUntil(Func<bool> holds)
     {
@@ -148,8 +156,9 @@ internal sealed class VirtualStorageThreads : IStorageThreads
         private long _busyUntil;
         private long _dueAt = Never;
         private int _event;                         // the one that counts
-        private bool _isRunning;
         private bool _hasEnded;
+
+        public bool IsRunning { get; private set; }
 
         /// <summary>Woken, or not through: not only waiting for a time.</summary>
         public bool IsReady { get; private set; }
@@ -162,7 +171,7 @@ internal sealed class VirtualStorageThreads : IStorageThreads
                 return;
             bool wasReady = IsReady;
             IsReady = true;
-            if (!_isRunning && !wasReady)
+            if (!IsRunning && !wasReady)
                 RunAt(World.Time.Ticks + threads.WakeTime().Ticks);
         }
 
@@ -193,14 +202,16 @@ internal sealed class VirtualStorageThreads : IStorageThreads
             // As on a thread of its own. LiteDB must see no context: it would go on elsewhere.
             SynchronizationContext? before = SynchronizationContext.Current;
             SynchronizationContext.SetSynchronizationContext(null);
-            _isRunning = threads._isInTurn = true;
+            bool wasInTurn = threads._isInTurn;
+            IsRunning = threads._isInTurn = true;
             try
             {
                 return turn();
             }
             finally
             {
-                _isRunning = threads._isInTurn = false;
+                IsRunning = false;
+                threads._isInTurn = wasInTurn;
                 SynchronizationContext.SetSynchronizationContext(before);
             }
         }
