@@ -12,7 +12,7 @@ namespace Raft.Engine.Tests.Simulation;
 internal sealed class StorageWorkload
 {
     public static readonly ClusterUid Uid = new(77);
-    private const int StepsOfALife = 45;
+    private const int StepsOfALife = 40;
     private readonly World _world;
     private readonly Func<Task> _afterEach;
     private readonly AskedGroup[] _groups = [.. new[] { "one", "two", "three" }.Select(name => new AskedGroup(new GroupId(name)))];
@@ -69,7 +69,8 @@ internal sealed class StorageWorkload
     {
         for (int life = 0; life < 3; life++)
         {
-            _threads = new VirtualStorageThreads(_world, Files);
+            // Now and then a thread comes late, so that the log runs full.
+            _threads = new VirtualStorageThreads(_world, Files) { WakeTime = () => TimeSpan.FromMilliseconds(Random(4) == 0 ? Random(20) : 0) };
             NodeStore store = _store = Open(_threads);
             await _afterEach();
             if (life == 0)
@@ -108,18 +109,19 @@ internal sealed class StorageWorkload
         GroupState now = group.Newest;
         long term = Math.Max(1, now.Vote.Term.Value);
         TermAndVote vote = VoteOf(term + 1);
-        switch (Random(12))
+        switch (Random(14))
         {
             case 0:
                 Ask(storage, group, now with { Vote = vote }, vote, null, []);
                 break;
             case 1 or 2 when now.Log.Length > 1:
-                int keep = now.Log.Length - Random(Math.Min(now.Log.Length, 9));
+                // What a snapshot covers was committed.
+                int keep = Math.Max(now.Log.Length - Random(Math.Min(now.Log.Length, 9)), (int)((now.Snapshot?.Index.Value ?? 0) - now.First + 1));
                 Entry[] fresh = Entries(now.First + keep, Random(4), term + 1);
                 Ask(storage, group, now with { Vote = vote, Log = [.. now.Log[..keep], .. fresh] }, vote, new LogIndex(now.First + keep), fresh);
                 break;
             case 3:
-                AskInParts(storage, group, now, Entries(now.Last + 1, 25, term, bytes: 700));
+                AskInParts(storage, group, now, Entries(now.Last + 1, Random(4) == 0 ? 60 : 12, term, bytes: 700));
                 break;
             case 4 or 5 when now.Log.Length > 0:
                 await TakeSnapshotAsync(storage, group);
