@@ -30,9 +30,6 @@ public sealed class Store : IStateMachine, IHashedState
     private StoreState _state = new();
     private bool _isPictureOpen;
 
-    /// <summary>Where everything happens on one thread there is none to load on.</summary>
-    internal bool LoadsInline { get; init; }
-
     public StoreStatus Status
     {
         get
@@ -89,13 +86,14 @@ public sealed class Store : IStateMachine, IHashedState
         }
     }
 
+    /// <summary>Where a snapshot is read; a simulation has no thread pool.</summary>
+    internal Func<Func<Task<StoreState>>, CancellationToken, Task<StoreState>> RunAside { get; init; } = Task.Run;
+
     /// <exception cref="InvalidDataException">The content is no snapshot of a store, or not whole; the state is as it was.</exception>
     public async ValueTask LoadSnapshotAsync(Stream content, CancellationToken cancellation)
     {
         // The caller is a shard's only thread; nobody reads the new state before it is whole.
-        StoreState loaded = LoadsInline
-            ? await StoreSnapshotReader.ReadAsync(content, cancellation)
-            : await Task.Run(() => StoreSnapshotReader.ReadAsync(content, cancellation), cancellation);
+        StoreState loaded = await RunAside(() => StoreSnapshotReader.ReadAsync(content, cancellation), cancellation);
         lock (_lock)
             _state = loaded;
     }

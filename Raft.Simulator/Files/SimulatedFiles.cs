@@ -17,9 +17,17 @@ internal sealed class SimulatedFiles : IStorageFiles
     private int _generation;
     private int _callsLeft = int.MaxValue;
     private bool _areSyncsHeld;
+    private TimeSpan _cost;
 
     /// <summary>The power is off: every call fails until <see cref="PowerOn"/>.</summary>
     public bool IsOff { get; private set; }
+
+    /// <summary>Hears that the power goes, while the call during which it goes has not returned: the process must do nothing more.</summary>
+    public Action? PowerGone { get; set; }
+
+    /// <summary>How long a call takes: its operation (by its system call: "pwrite", "fdatasync", "rename", ...) and path. Whoever
+    /// runs the calls takes the sum with <see cref="TakeCost"/> and lets the time pass.</summary>
+    public Func<string, string, TimeSpan> Cost { get; set; } = (_, _) => TimeSpan.Zero;
 
     /// <summary>Fails a sync of these; the dirty pages stay readable and never reach the disk.</summary>
     public Func<string, bool> FailsSync { get; set; } = _ => false;
@@ -52,6 +60,17 @@ internal sealed class SimulatedFiles : IStorageFiles
             return [.. _names[path]!.Live];         // the test knows that it is there
     }
 
+    /// <summary>What the calls since the last time have cost.</summary>
+    public TimeSpan TakeCost()
+    {
+        lock (_gate)
+        {
+            TimeSpan cost = _cost;
+            _cost = TimeSpan.Zero;
+            return cost;
+        }
+    }
+
     /// <summary>Changes bytes on the disk itself.</summary>
     public void Flip(string path, long offset, byte mask = 0x10)
     {
@@ -81,11 +100,19 @@ internal sealed class SimulatedFiles : IStorageFiles
         }
     }
 
-    /// <summary>The power goes after so many further calls; the last write may be torn.</summary>
+    /// <summary>The power goes in the last of so many further calls: it happens, in part if it is a write, and nobody hears of it.</summary>
     public void CutAfter(int calls)
     {
         lock (_gate)
             _callsLeft = calls;
+    }
+
+    /// <summary>The power goes now, between two calls.</summary>
+    public void Cut()
+    {
+        lock (_gate)
+            IsOff = true;
+        PowerGone?.Invoke();
     }
 
     /// <summary>After a cut: what the disk has, with any subset of what was not synced. Old handles are dead.</summary>
@@ -207,10 +234,12 @@ internal sealed class SimulatedFiles : IStorageFiles
         {
             if (IsOff || (generation >= 0 && generation != _generation))
                 throw new StorageFailedException(operation, path, 0, IoErrorErrno);
+            _cost += Cost(operation, path);
             T result = action();
             if (--_callsLeft <= 0)
             {
-                IsOff = true;                       // it happened, and nobody heard of it
+                IsOff = true;
+                PowerGone?.Invoke();
                 throw new StorageFailedException(operation, path, 0, IoErrorErrno);
             }
 

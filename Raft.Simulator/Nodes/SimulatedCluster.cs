@@ -13,7 +13,7 @@ internal sealed class SimulatedCluster
         World = world;
         Plan = plan;
         Links = new Links(plan.Nodes);
-        Nodes = [.. Enumerable.Range(1, plan.Nodes).Select(number => new SimulatedNode(this, number, NewStorage()))];
+        Nodes = [.. Enumerable.Range(1, plan.Nodes).Select(number => new SimulatedNode(this, number))];
         var first = Configuration.Of(Nodes.Take(plan.Voters).Select(node => node.AsMember(MemberKind.Voter)));
         Groups.Add(new SimulatedGroup(world, new GroupId("g1"), Links, first));
     }
@@ -65,7 +65,8 @@ internal sealed class SimulatedCluster
         }
     }
 
-    public ISimulatedStorage NewStorage() => new ModelStorage(World, new StorageId(++_lastStorage << 96));
+    public ISimulatedStorage NewStorage(NodeId node) =>
+        Plan.IsStorageReal ? new RealStorage(World, node) : new ModelStorage(World, new StorageId(++_lastStorage << 96));
 
     public void LinksChanged()
     {

@@ -9,6 +9,7 @@ internal sealed class RunPlan
 {
     private RunPlan(RunSettings settings)
     {
+        IsStorageReal = settings.IsStorageReal ?? settings.Seed % 10 == 0;
         var random = new Random(settings.Seed);
         int drawn = random.Next(100) switch { < 3 => 1, < 8 => 2, < 65 => 3, < 72 => 4, _ => 5 };
         Voters = settings.Voters ?? drawn;
@@ -22,6 +23,9 @@ internal sealed class RunPlan
         MaxTotalBytes = random.Next(3) == 0 ? 2 * ServerSettings.MaxUncommittedBytes : 256 << 20;
         Events = Draw(settings, random);
     }
+
+    /// <summary>The disks are the real store's, on simulated files.</summary>
+    public bool IsStorageReal { get; }
 
     /// <summary>Of all nodes together; those beyond the voters begin empty and outside.</summary>
     public int Nodes { get; }

@@ -11,6 +11,9 @@ internal sealed record RunSettings(int Seed)
     /// <summary>The number of voters at the beginning; null: drawn.</summary>
     public int? Voters { get; init; }
 
+    /// <summary>Whether the disks are the real store's on simulated files, or a model of it; null: every tenth seed's are real.</summary>
+    public bool? IsStorageReal { get; init; }
+
     /// <summary>Faults that stay away, by name.</summary>
     public IReadOnlySet<string> Without { get; init; } = new HashSet<string>();
 
