@@ -7,25 +7,28 @@ namespace Raft.Simulator;
 /// <summary>One group over all nodes: its network, what is known of its log, and the invariants that watch it.</summary>
 internal sealed class SimulatedGroup
 {
+    private readonly SimulatedCluster _cluster;
     private readonly World _world;
     private readonly Links _links;
     private readonly IInvariant[] _invariants;
     private readonly Dictionary<ServerId, SimulatedServer> _running = [];
 
-    public SimulatedGroup(World world, GroupId id, Links links, Configuration first)
+    public SimulatedGroup(SimulatedCluster cluster, GroupId id, Configuration first)
     {
-        _world = world;
-        _links = links;
+        _cluster = cluster;
+        _world = cluster.World;
+        _links = cluster.Links;
         Id = id;
         First = first;
         Ledger = new GroupLedger();
         _invariants = Invariants.All(Ledger);
-        Network = new SimulatedNetwork(world)
+        Network = new SimulatedNetwork(_world)
         {
-            IsLinkOpen = links.IsOpen,
-            LinkDelay = links.Delay,
+            IsLinkOpen = _links.IsOpen,
+            LinkDelay = _links.Delay,
             Sent = OnSent,
             Delivered = OnDelivered,
+            Accepts = cluster.Plan.HasOldDisks ? Accepts : null,
             ChunkAnswered = OnChunkAnswered,
             ReplyFilter = _ => _links.ReplyLoss == 0 || _world.Random.NextDouble() >= _links.ReplyLoss,
         };
@@ -101,8 +104,17 @@ internal sealed class SimulatedGroup
             Report(invariant, invariant.OnSent(sender, message));
     }
 
+    private bool Accepts(ServerId from, long start, ServerId to)
+    {
+        SimulatedNode caller = _cluster.NodeOf(from);
+        // What is still under way from a process that has ended was accepted when its connection was.
+        return caller.Server != from || caller.StartCount != start || _cluster.NodeOf(to).Memory.Accepts(caller, start);
+    }
+
     private void OnDelivered(Message message)
     {
+        if (_cluster.Plan.HasOldDisks && _cluster.NodeOf(message.From) is var sender && sender.Server == message.From)
+            _cluster.NodeOf(message.To).Memory.Vouched(sender);
         _world.Hash.Add((Links.NumberOf(message.From) << 8) | Links.NumberOf(message.To), message.Term.Value);
         if (_world.Tracing != Tracing.None)
             _world.Trace($"{message.To.Node} {Id} hears {message}");

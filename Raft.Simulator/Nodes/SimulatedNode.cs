@@ -42,6 +42,14 @@ internal sealed partial class SimulatedNode
 
     public IReadOnlyList<SimulatedServer> Servers => _servers;
 
+    /// <summary>What this process remembers of the other disks.</summary>
+    public HandshakeMemory Memory { get; private set; } = new();
+
+    public long StartCount { get; private set; }
+
+    /// <summary>Of this start: the disk's sequence when it was opened.</summary>
+    public long OpeningSequence { get; private set; }
+
     private World World => Cluster.World;
 
     public Member AsMember(MemberKind kind) => new(Id, Storage.Id, kind, $"http://{Id}:1", $"http://{Id}:2");
@@ -203,6 +211,8 @@ internal sealed partial class SimulatedNode
         if (life != _life)
             return;
 
+        (StartCount, OpeningSequence) = (start, Storage.Sequence);
+        Memory = new HandshakeMemory();
         _budget = new MemoryBudget(Cluster.Plan.MaxTotalBytes);
         World.Trace($"{Server} starts for the {start}. time");
         _shards = [.. Enumerable.Range(0, Cluster.Plan.Shards).Select(_ => NewShard())];

@@ -22,10 +22,14 @@ internal sealed class RunPlan
         ServerSettings = DrawServer(random, ProtocolSettings);
         MaxTotalBytes = random.Next(3) == 0 ? 2 * ServerSettings.MaxUncommittedBytes : 256 << 20;
         Events = Draw(settings, random);
+        HasOldDisks = Events.Any(planned => planned.Kind == OldDiskFault.FaultName);
     }
 
     /// <summary>The disks are the real store's, on simulated files.</summary>
     public bool IsStorageReal { get; }
+
+    /// <summary>Somebody may put old disks back, so the handshakes of connections are played too.</summary>
+    public bool HasOldDisks { get; }
 
     /// <summary>Of all nodes together; those beyond the voters begin empty and outside.</summary>
     public int Nodes { get; }
