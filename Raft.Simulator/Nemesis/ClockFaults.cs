@@ -45,7 +45,7 @@ internal sealed class SlowLeaderFault : IFault
 internal sealed class WallClockFault : IFault
 {
     public string Name => "wall-clock";
-    public int Weight => 1;
+    public int Weight => 2;
 
     public void Strike(Nemesis nemesis, Random random) =>
         nemesis.AnyNode(random).Clock.WallOffset = TimeSpan.FromHours((48 * random.NextDouble()) - 24);

@@ -29,6 +29,7 @@ internal sealed class SimulatedGroup
             Sent = OnSent,
             Delivered = OnDelivered,
             Accepts = cluster.Plan.HasOldDisks ? Accepts : null,
+            Heard = OnHeard,
             ChunkAnswered = OnChunkAnswered,
             ReplyFilter = _ => _links.ReplyLoss == 0 || _world.Random.NextDouble() >= _links.ReplyLoss,
         };
@@ -111,10 +112,15 @@ internal sealed class SimulatedGroup
         return caller.Server != from || caller.StartCount != start || _cluster.NodeOf(to).Memory.Accepts(caller, start);
     }
 
+    /// <summary>Whatever comes vouches for all that its sender's disk holds.</summary>
+    private void OnHeard(ServerId from, long start, ServerId to)
+    {
+        if (_cluster.NodeOf(from) is var sender && sender.Server == from && sender.StartCount == start)
+            _cluster.NodeOf(to).Memory.Vouched(sender);
+    }
+
     private void OnDelivered(Message message)
     {
-        if (_cluster.Plan.HasOldDisks && _cluster.NodeOf(message.From) is var sender && sender.Server == message.From)
-            _cluster.NodeOf(message.To).Memory.Vouched(sender);
         _world.Hash.Add((Links.NumberOf(message.From) << 8) | Links.NumberOf(message.To), message.Term.Value);
         if (_world.Tracing != Tracing.None)
             _world.Trace($"{message.To.Node} {Id} hears {message}");

@@ -63,7 +63,7 @@ internal sealed class RunPlan
         var settings = new ProtocolSettings { Self = default, StartCount = 0 };
         return random.Next(3) switch
         {
-            0 => settings,
+            0 => settings with { SnapshotTrailingEntries = random.Next(2) == 0 ? 2 : 10_000 },
             1 => settings with { MaxInFlightAppends = 2, MaxAppendBytes = 300, MaxInFlightBytes = 600, MaxCacheBytes = 500, SnapshotTrailingEntries = 3 },
             _ => settings with { MaxInFlightAppends = 8, MaxAppendBytes = 2 << 10, MaxCacheBytes = 8 << 10, SnapshotTrailingEntries = 20, SnapshotTrailingBytes = 2 << 10 },
         };
