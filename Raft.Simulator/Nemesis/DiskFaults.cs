@@ -79,9 +79,12 @@ internal sealed class OldDiskFault : IFault
             cluster.DelicateUntil = nemesis.World.Time.Now + Judged;
             node.PutBack(copy);
             node.Start();
+            (SimulatedNode, long)[] remembering = [.. cluster.Nodes.Where(other => other != node).Select(other => (other, other.StartCount))];
             nemesis.World.Schedule(Judged, () =>
             {
-                if (node.Storage == copy && !node.IsQuarantined)
+                // What was planned before may still have ended a process, and with it its memory.
+                bool haveAllRun = Array.TrueForAll(remembering, one => one.Item1.IsUp && !one.Item1.IsPaused && one.Item1.StartCount == one.Item2);
+                if (haveAllRun && node.IsUp && !node.IsPaused && node.Storage == copy && cluster.Links.AreWhole)
                     nemesis.World.Violate($"OldDisksAreRefused: {node.Server} runs on an old copy of its disk, and nobody minds");
             });
             nemesis.After(2 * Judged, () =>

@@ -93,6 +93,8 @@ internal sealed class SimulatedGroup
     /// <summary>A client was told that its write is committed as this entry.</summary>
     public void OnAcknowledged(SimulatedServer server, EntryId entry)
     {
+        if (_cluster.Plan.IsAllForbidden)
+            _world.Violate($"ForTests: {server} acknowledged {entry.Index}");
         foreach (IInvariant invariant in _invariants)
             Report(invariant, invariant.OnAcknowledged(server, entry));
     }

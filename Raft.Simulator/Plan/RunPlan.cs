@@ -9,6 +9,7 @@ internal sealed class RunPlan
 {
     private RunPlan(RunSettings settings)
     {
+        IsAllForbidden = settings.IsAllForbidden;
         IsStorageReal = settings.IsStorageReal ?? settings.Seed % 10 == 0;
         var random = new Random(settings.Seed);
         int drawn = random.Next(100) switch { < 3 => 1, < 8 => 2, < 65 => 3, < 72 => 4, _ => 5 };
@@ -24,6 +25,9 @@ internal sealed class RunPlan
         Events = Draw(settings, random);
         HasOldDisks = Events.Any(planned => planned.Kind == OldDiskFault.FaultName);
     }
+
+    /// <inheritdoc cref="RunSettings.IsAllForbidden"/>
+    public bool IsAllForbidden { get; }
 
     /// <summary>The disks are the real store's, on simulated files.</summary>
     public bool IsStorageReal { get; }
