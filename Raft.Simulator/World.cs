@@ -65,6 +65,7 @@ internal sealed class World
             SynchronizationContext.SetSynchronizationContext(world.TestContext);
             Task scenario = body(world);
             world.RunUntilEnd(scenario);
+            world.ThrowIfViolated();        // the last thing that happened may have been the wrong one
             if (scenario.Exception is { } error)
                 throw new ScenarioFailedException(world.Seed, world.Time.Now, world._lastLines, error.InnerException!);
         }
@@ -130,12 +131,17 @@ internal sealed class World
         Trace($"VIOLATION {what}");
     }
 
+    private void ThrowIfViolated()
+    {
+        if (_violation is { } what)
+            throw new RunViolationException(what, Time.Now);
+    }
+
     private void RunUntilEnd(Task scenario)
     {
         while (!scenario.IsCompleted)
         {
-            if (_violation is { } what)
-                throw new RunViolationException(what, Time.Now);
+            ThrowIfViolated();
             if (Time.Now >= Until)
                 return;
             if (RunReady())

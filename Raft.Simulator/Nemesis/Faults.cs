@@ -8,8 +8,8 @@ internal static class Faults
         new LossFault(), new DoublingFault(), new ReorderFault(), new SlowLinkFault(), new LostRepliesFault(),
         new IsolationFault(), new SplitFault(), new OneWayFault(), new RingFault(),
         new CrashFault(), new CrashAtAwaitFault(), new PowerCutFault(), new PauseFault(), new WipeFault(),
-        new SlowDiskFault(), new HungDiskFault(), new FailingDiskFault(), new DamagedDiskFault(),
-        new ClockRateFault(), new WallClockFault(),
+        new SlowDiskFault(), new HungDiskFault(), new FailingDiskFault(), new DamagedDiskFault(), new OldDiskFault(),
+        new ClockRateFault(), new WallClockFault(), new SlowLeaderFault(),
         new AddMemberFault(), new RemoveMemberFault(), new SetMembersFault(), new TransferFault(), new SnapshotFault(),
     ];
 }

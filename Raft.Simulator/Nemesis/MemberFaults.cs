@@ -96,7 +96,7 @@ internal static class MemberCalls
         }
 
         // An operator who takes members out looks first whether the others are there; it takes a while to see that one is not.
-        if ((change.Set is not null || change.Remove.Count > 0) && nemesis.World.Time.Now < cluster.DiskLostAt + Patience)
+        if ((change.Set is not null || change.Remove.Count > 0 || change.Add.Any(member => member.Kind == MemberKind.Learner)) && nemesis.World.Time.Now < cluster.DiskLostAt + Patience)
             return;
 
         SimulatedNode asked = nemesis.AnyNode(random);

@@ -14,11 +14,19 @@ internal sealed class Nemesis(SimulatedCluster cluster, Operator @operator)
 
     public void Strike(PlannedEvent planned)
     {
+        if (World.Time.Now < cluster.DelicateUntil)
+            return;
         World.Trace($"-- #{planned.Number} {planned.Kind}");
         _faults[planned.Kind].Strike(this, planned.NewRandom());
     }
 
-    public SimulatedNode AnyNode(Random random) => cluster.Nodes[random.Next(cluster.Nodes.Count)];
+    /// <summary>Often one that leads: there most can go wrong.</summary>
+    public SimulatedNode AnyNode(Random random)
+    {
+        SimulatedNode drawn = cluster.Nodes[random.Next(cluster.Nodes.Count)];
+        SimulatedGroup group = cluster.Groups[random.Next(cluster.Groups.Count)];
+        return random.Next(3) == 0 && cluster.LeaderOf(group) is { } leader ? leader.Node : drawn;
+    }
 
     /// <summary>Node numbers in some order.</summary>
     public int[] Shuffled(Random random)

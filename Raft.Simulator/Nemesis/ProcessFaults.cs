@@ -23,7 +23,7 @@ internal sealed class CrashAtAwaitFault : IFault
     public void Strike(Nemesis nemesis, Random random)
     {
         SimulatedNode node = nemesis.AnyNode(random);
-        node.CrashSoon(random.Next(60));
+        node.CrashSoon(random.Next(60), isInFileCall: random.Next(2) == 0);
         nemesis.After(Nemesis.Between(random, 500, 2500), node.Start);
     }
 }

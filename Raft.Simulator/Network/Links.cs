@@ -16,6 +16,9 @@ internal sealed class Links(int nodes)
     /// <summary>The share of answers to calls that get lost: what was asked for happened.</summary>
     public double ReplyLoss { get; set; }
 
+    /// <summary>Nothing is cut, slow or lost.</summary>
+    public bool AreWhole => Loss == 0 && !_isCut.Cast<bool>().Contains(true) && _delay.Cast<TimeSpan>().All(static delay => delay == TimeSpan.Zero);
+
     /// <summary>"n3" is node 3.</summary>
     public static int NumberOf(ServerId server) => server.Node.Value[1] - '0';
 

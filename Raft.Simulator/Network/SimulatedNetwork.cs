@@ -64,6 +64,9 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
     /// <summary>What the handshake of a connection decides: from whom, in which start, to whom. False: refused.</summary>
     public Func<ServerId, long, ServerId, bool>? Accepts { get; set; }
 
+    /// <summary>Something came over an accepted connection: from whom, in which start, to whom.</summary>
+    public Action<ServerId, long, ServerId>? Heard { get; set; }
+
     public Endpoint Connect(ServerId server, long start)
     {
         var endpoint = new Endpoint(this, server, start);
@@ -146,8 +149,15 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
         });
     }
 
-    private bool IsAccepted(Endpoint from, Endpoint to) =>
-        Accepts is null || (Accepts(from.Server, from.StartCount, to.Server) && Accepts(to.Server, to.StartCount, from.Server));
+    private bool IsAccepted(Endpoint from, Endpoint to)
+    {
+        if (Accepts is null)
+            return true;
+        if (!Accepts(from.Server, from.StartCount, to.Server) || !Accepts(to.Server, to.StartCount, from.Server))
+            return false;
+        Heard?.Invoke(from.Server, from.StartCount, to.Server);
+        return true;
+    }
 
     /// <summary>One start of one server on the network.</summary>
     internal sealed partial class Endpoint(SimulatedNetwork network, ServerId server, long start) : IRaftRpc, IFailureDetector, IPeerLiveness

@@ -1,5 +1,6 @@
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
+using Raft.Host.StateMachine;
 
 namespace Raft.Simulator;
 
@@ -41,8 +42,21 @@ internal interface ISimulatedStorage
     /// <summary>What it holds will not be read again: such a disk vouches for nothing.</summary>
     bool IsDamaged { get; }
 
-    /// <summary>A copy as of now, to be put back later.</summary>
-    ISimulatedStorage Copy();
+    /// <summary>A copy as of now, to be put back later; null when there is no way to make one.</summary>
+    ISimulatedStorage? Copy();
+
+    /// <summary>The power goes in the middle of a write: in the last of so many further calls.</summary>
+    void CutPowerAfter(int calls);
+
+    /// <summary>Called in the middle of a file call, when the process ends by it: the power went, or the disk failed. Nothing of it
+    /// may run any more; <see cref="HasEnded"/> comes soon.</summary>
+    Action? Ending { get; set; }
+
+    /// <summary>Called, with what happened, when the process has ended by its disk or with the power.</summary>
+    Action<string>? HasEnded { get; set; }
+
+    /// <summary>Where a state machine reads a snapshot.</summary>
+    Task<StoreState> RunAsideAsync(Func<Task<StoreState>> work, CancellationToken cancellation);
 
     /// <summary>Grows with everything that becomes durable: what a peer remembers of it tells an old copy.</summary>
     long Sequence { get; }

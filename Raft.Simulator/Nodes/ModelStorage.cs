@@ -1,5 +1,6 @@
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
+using Raft.Host.StateMachine;
 
 namespace Raft.Simulator;
 
@@ -10,6 +11,7 @@ internal sealed class ModelStorage : ISimulatedStorage
     private readonly Dictionary<GroupId, SimulatedDisk> _disks = [];
     private long _starts;
     private bool _isHung;
+    private int _cut;
 
     public ModelStorage(World world, StorageId id) => (_world, Id) = (world, id);
 
@@ -55,12 +57,31 @@ internal sealed class ModelStorage : ISimulatedStorage
 
     public void Crash(Random random)
     {
+        _cut++;
         foreach (SimulatedDisk disk in _disks.Values)
         {
             disk.KeepsPartAfterCrash = random.Next(2) == 0;
             disk.Crash(surviving: random.Next(disk.UnderWay + 1));
         }
     }
+
+    /// <summary>Its writes are whole or not there: the power goes between two of them.</summary>
+    public void CutPowerAfter(int calls)
+    {
+        int life = ++_cut;
+        if (calls == int.MaxValue)
+            return;
+        _world.Schedule(TimeSpan.FromMilliseconds(0.1 * calls), () =>
+        {
+            if (life == _cut)
+                HasEnded?.Invoke("power cut");
+        });
+    }
+
+    public Action? Ending { get; set; }
+    public Action<string>? HasEnded { get; set; }
+
+    public Task<StoreState> RunAsideAsync(Func<Task<StoreState>> work, CancellationToken cancellation) => work();
 
     public void Fail()
     {
@@ -80,7 +101,7 @@ internal sealed class ModelStorage : ISimulatedStorage
             hit.IsDamaged = true;
     }
 
-    public ISimulatedStorage Copy()
+    public ISimulatedStorage? Copy()
     {
         var copy = new ModelStorage(_world, Id) { _starts = _starts, SyncTimeMax = SyncTimeMax, Sequence = Sequence, IsDamaged = IsDamaged };
         foreach ((GroupId group, SimulatedDisk disk) in _disks)

@@ -13,9 +13,9 @@ internal sealed class SimulatedCluster
         World = world;
         Plan = plan;
         Links = new Links(plan.Nodes);
-        Nodes = [.. Enumerable.Range(1, plan.Nodes).Select(number => new SimulatedNode(this, number, NewStorage()))];
+        Nodes = [.. Enumerable.Range(1, plan.Nodes).Select(number => new SimulatedNode(this, number))];
         var first = Configuration.Of(Nodes.Take(plan.Voters).Select(node => node.AsMember(MemberKind.Voter)));
-        Groups.Add(new SimulatedGroup(world, new GroupId("g1"), Links, first));
+        Groups.Add(new SimulatedGroup(this, new GroupId("g1"), first));
     }
 
     public World World { get; }
@@ -27,6 +27,9 @@ internal sealed class SimulatedCluster
 
     /// <summary>Somebody asked for a change of members: until then it may still come into some log.</summary>
     public TimeSpan ChangeMayHappenUntil { get; set; }
+
+    /// <summary>Until then nothing else may go wrong.</summary>
+    public TimeSpan DelicateUntil { get; set; }
 
     /// <summary>When the last disk was taken away, or found damaged.</summary>
     public TimeSpan DiskLostAt { get; set; } = TimeSpan.FromHours(-1);
@@ -40,6 +43,8 @@ internal sealed class SimulatedCluster
                 yield return server;
         }
     }
+
+    public SimulatedNode NodeOf(ServerId server) => Nodes[Links.NumberOf(server) - 1];
 
     /// <summary>Who leads in the highest term; null: nobody does at the moment.</summary>
     public SimulatedServer? LeaderOf(SimulatedGroup group)
@@ -65,7 +70,8 @@ internal sealed class SimulatedCluster
         }
     }
 
-    public ISimulatedStorage NewStorage() => new ModelStorage(World, new StorageId(++_lastStorage << 96));
+    public ISimulatedStorage NewStorage(NodeId node) =>
+        Plan.IsStorageReal ? new RealStorage(World, node) : new ModelStorage(World, new StorageId(++_lastStorage << 96));
 
     public void LinksChanged()
     {
@@ -79,7 +85,7 @@ internal sealed class SimulatedCluster
         if (Groups.Find(group => group.Id == created.Id) is { } known)
             return known;
 
-        var group = new SimulatedGroup(World, created.Id, Links, created.First);
+        var group = new SimulatedGroup(this, created.Id, created.First);
         Groups.Add(group);
         return group;
     }

@@ -7,25 +7,29 @@ namespace Raft.Simulator;
 /// <summary>One group over all nodes: its network, what is known of its log, and the invariants that watch it.</summary>
 internal sealed class SimulatedGroup
 {
+    private readonly SimulatedCluster _cluster;
     private readonly World _world;
     private readonly Links _links;
     private readonly IInvariant[] _invariants;
     private readonly Dictionary<ServerId, SimulatedServer> _running = [];
 
-    public SimulatedGroup(World world, GroupId id, Links links, Configuration first)
+    public SimulatedGroup(SimulatedCluster cluster, GroupId id, Configuration first)
     {
-        _world = world;
-        _links = links;
+        _cluster = cluster;
+        _world = cluster.World;
+        _links = cluster.Links;
         Id = id;
         First = first;
         Ledger = new GroupLedger();
         _invariants = Invariants.All(Ledger);
-        Network = new SimulatedNetwork(world)
+        Network = new SimulatedNetwork(_world)
         {
-            IsLinkOpen = links.IsOpen,
-            LinkDelay = links.Delay,
+            IsLinkOpen = _links.IsOpen,
+            LinkDelay = _links.Delay,
             Sent = OnSent,
             Delivered = OnDelivered,
+            Accepts = cluster.Plan.HasOldDisks ? Accepts : null,
+            Heard = OnHeard,
             ChunkAnswered = OnChunkAnswered,
             ReplyFilter = _ => _links.ReplyLoss == 0 || _world.Random.NextDouble() >= _links.ReplyLoss,
         };
@@ -89,6 +93,8 @@ internal sealed class SimulatedGroup
     /// <summary>A client was told that its write is committed as this entry.</summary>
     public void OnAcknowledged(SimulatedServer server, EntryId entry)
     {
+        if (_cluster.Plan.IsAllForbidden)
+            _world.Violate($"ForTests: {server} acknowledged {entry.Index}");
         foreach (IInvariant invariant in _invariants)
             Report(invariant, invariant.OnAcknowledged(server, entry));
     }
@@ -99,6 +105,20 @@ internal sealed class SimulatedGroup
             return;
         foreach (IInvariant invariant in _invariants)
             Report(invariant, invariant.OnSent(sender, message));
+    }
+
+    private bool Accepts(ServerId from, long start, ServerId to)
+    {
+        SimulatedNode caller = _cluster.NodeOf(from);
+        // What is still under way from a process that has ended was accepted when its connection was.
+        return caller.Server != from || caller.StartCount != start || _cluster.NodeOf(to).Memory.Accepts(caller, start);
+    }
+
+    /// <summary>Whatever comes vouches for all that its sender's disk holds.</summary>
+    private void OnHeard(ServerId from, long start, ServerId to)
+    {
+        if (_cluster.NodeOf(from) is var sender && sender.Server == from && sender.StartCount == start)
+            _cluster.NodeOf(to).Memory.Vouched(sender);
     }
 
     private void OnDelivered(Message message)

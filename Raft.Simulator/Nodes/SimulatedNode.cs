@@ -2,6 +2,7 @@ using Raft.Engine.Errors;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Host.StateMachine;
+using Raft.Host.Storage;
 
 namespace Raft.Simulator;
 
@@ -14,12 +15,12 @@ internal sealed partial class SimulatedNode
     private MemoryBudget _budget;
     private int _life;
 
-    public SimulatedNode(SimulatedCluster cluster, int number, ISimulatedStorage storage)
+    public SimulatedNode(SimulatedCluster cluster, int number)
     {
         Cluster = cluster;
         Number = number;
         Id = new NodeId($"n{number}");
-        Storage = storage;
+        Storage = cluster.NewStorage(Id);
         Clock = new VirtualClock(cluster.World.Time);
         _budget = new MemoryBudget(cluster.Plan.MaxTotalBytes);
     }
@@ -40,6 +41,14 @@ internal sealed partial class SimulatedNode
     public bool IsQuarantined { get; private set; }
 
     public IReadOnlyList<SimulatedServer> Servers => _servers;
+
+    /// <summary>What this process remembers of the other disks.</summary>
+    public HandshakeMemory Memory { get; private set; } = new();
+
+    public long StartCount { get; private set; }
+
+    /// <summary>Of this start: the disk's sequence when it was opened.</summary>
+    public long OpeningSequence { get; private set; }
 
     private World World => Cluster.World;
 
@@ -66,9 +75,9 @@ internal sealed partial class SimulatedNode
             server.Look();      // what it still told somebody it must have known
         _life++;
         IsUp = IsPaused = false;
+        KillShards();
+        (Storage.Ending, Storage.HasEnded) = (null, null);
         Storage.Crash(World.Random);
-        foreach (VirtualShard shard in _shards)
-            shard.Kill();
         foreach (SimulatedServer server in _servers)
         {
             server.Group.Stopped(server);
@@ -83,9 +92,17 @@ internal sealed partial class SimulatedNode
     }
 
     /// <summary>As SIGKILL after a few more pieces of its work: between any two awaits.</summary>
-    public void CrashSoon(int pieces)
+    /// <param name="pieces">Of its shard's work, or calls to its files.</param>
+    /// <param name="isInFileCall">The power goes in the middle of a file call.</param>
+    public void CrashSoon(int pieces, bool isInFileCall)
     {
         int life = _life;
+        if (isInFileCall && IsUp)
+        {
+            Storage.CutPowerAfter(pieces + 1);
+            return;
+        }
+
         if (_shards.Length > 0)
         {
             _shards[0].KillAfter(pieces, () =>
@@ -101,6 +118,7 @@ internal sealed partial class SimulatedNode
     {
         foreach (VirtualShard shard in _shards)
             shard.KillAfter(-1, static () => { });
+        Storage.CutPowerAfter(int.MaxValue);
         Pause(false);
         Clock.Rate = 1;
         Storage.IsHung = false;
@@ -131,7 +149,7 @@ internal sealed partial class SimulatedNode
     {
         Crash("its disk is taken away");
         Cluster.DiskLostAt = World.Time.Now;
-        Storage = Cluster.NewStorage();
+        Storage = Cluster.NewStorage(Id);
         IsQuarantined = false;
         World.Trace($"{Id} is wiped, and is {Server} now");
     }
@@ -153,16 +171,50 @@ internal sealed partial class SimulatedNode
             group.Ledger.ShadowOf(Server).IsSuspect = true;
     }
 
+    private void KillShards()
+    {
+        foreach (VirtualShard shard in _shards)
+            shard.Kill();
+    }
+
     private async Task StartAsync()
     {
         int life = ++_life;
         IsUp = true;
-        long start = await Storage.OpenAsync();
+        Storage.Ending = () =>
+        {
+            if (life == _life)
+                KillShards();
+        };
+        Storage.HasEnded = what =>
+        {
+            if (life == _life)
+                Crash(what);
+        };
+        long start;
+        try
+        {
+            start = await Storage.OpenAsync();
+        }
+        catch (CorruptStorageException error) when (Storage.IsDamaged)
+        {
+            Quarantine(error.Message);
+            return;
+        }
+        catch (IOException error)
+        {
+            Crash(error.Message);
+            World.Schedule(TimeSpan.FromMilliseconds(50), Start);
+            return;
+        }
+
         if (life != _life)
             return;
 
-        World.Trace($"{Server} starts for the {start}. time");
+        (StartCount, OpeningSequence) = (start, Storage.Sequence);
+        Memory = new HandshakeMemory();
         _budget = new MemoryBudget(Cluster.Plan.MaxTotalBytes);
+        World.Trace($"{Server} starts for the {start}. time");
         _shards = [.. Enumerable.Range(0, Cluster.Plan.Shards).Select(_ => NewShard())];
         foreach (SimulatedGroup group in Cluster.Groups.ToArray())
         {
@@ -215,7 +267,7 @@ internal sealed partial class SimulatedNode
             if (life == _life)
                 Quarantine(error.Message);
         }
-        catch (IOException error) when (Storage.IsFailing)
+        catch (Exception error) when (Storage.IsFailing && error is IOException or StorageFailedException)
         {
             if (life == _life)
                 Crash(error.Message);

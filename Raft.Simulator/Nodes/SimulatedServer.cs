@@ -17,7 +17,7 @@ internal sealed class SimulatedServer
         Shard = shard;
         Id = node.Server;
         Start = start;
-        Store = new Store { RunAside = static (work, _) => work() };
+        Store = new Store { RunAside = node.Storage.RunAsideAsync };
         Machine = new GroupStateMachine(group.Id, Store, NullLogger<GroupStateMachine>.Instance);
         Endpoint = group.Network.Connect(Id, start);
         World world = node.Cluster.World;

@@ -6,9 +6,9 @@ namespace Raft.Simulator;
 internal sealed class Arguments
 {
     public const string Usage = """
-        usage: Raft.Simulator --seeds N [--from S] [--jobs J] [--keep-going]   N runs
+        usage: Raft.Simulator --seeds N [--from S] [--jobs J] [--keep-going] [--brief]   N runs
                Raft.Simulator --seed S [--trace]                               one run
-        and for both: --operations N, --voters N, --without FAULT[,FAULT...], --drop EVENT[-EVENT][,...], --until MILLISECONDS
+        and for both: --operations N, --voters N, --without FAULT[,FAULT...], --drop EVENT[-EVENT][,...], --until MILLISECONDS, --storage real|model
         exit code: 0 nothing was violated, 1 something was, 2 wrong arguments
         """;
 
@@ -17,6 +17,9 @@ internal sealed class Arguments
     public bool IsSingle { get; private set; }
     public bool IsTracing { get; private set; }
     public bool KeepsGoing { get; private set; }
+
+    /// <summary>A failed run is told of in a line, and not made smaller.</summary>
+    public bool IsBrief { get; private set; }
     public int Jobs { get; private set; } = Environment.ProcessorCount;
     public RunSettings Template { get; private set; } = new(0);
 
@@ -27,9 +30,10 @@ internal sealed class Arguments
         for (int i = 0; i < args.Length; i++)
         {
             string key = args[i];
-            if (key is "--trace" or "--keep-going")
+            if (key is "--trace" or "--keep-going" or "--brief")
             {
                 parsed.IsTracing |= key == "--trace";
+                parsed.IsBrief |= key == "--brief";
                 parsed.KeepsGoing |= key == "--keep-going";
                 continue;
             }
@@ -51,6 +55,12 @@ internal sealed class Arguments
             HashSet<string> names = [.. value.Split(',')];
             Template = Template with { Without = names };
             return names.All(name => name == PlannedEvent.Client || Faults.All.Any(known => known.Name == name));
+        }
+
+        if (key == "--storage")
+        {
+            Template = Template with { IsStorageReal = value == "real" };
+            return value is "real" or "model";
         }
 
         if (key == "--drop")

@@ -33,8 +33,8 @@ internal static class ManyRuns
                     if (result.Violation is not null)
                     {
                         failed++;
-                        Console.WriteLine(arguments.KeepsGoing
-                            ? $"seed {seed} violated: {result.Violation}\n  {Shrinker.CommandOf(result.Settings)} --trace"
+                        Console.WriteLine(arguments.KeepsGoing || arguments.IsBrief
+                            ? $"seed {seed} violated {result.Violation}\n  {Shrinker.CommandOf(result.Settings)} --trace"
                             : FailureReport.Of(result));
                     }
                     else if (done % 100 == 0)

@@ -9,6 +9,8 @@ internal sealed class RunPlan
 {
     private RunPlan(RunSettings settings)
     {
+        IsAllForbidden = settings.IsAllForbidden;
+        IsStorageReal = settings.IsStorageReal ?? settings.Seed % 10 == 0;
         var random = new Random(settings.Seed);
         int drawn = random.Next(100) switch { < 3 => 1, < 8 => 2, < 65 => 3, < 72 => 4, _ => 5 };
         Voters = settings.Voters ?? drawn;
@@ -21,7 +23,17 @@ internal sealed class RunPlan
         ServerSettings = DrawServer(random, ProtocolSettings);
         MaxTotalBytes = random.Next(3) == 0 ? 2 * ServerSettings.MaxUncommittedBytes : 256 << 20;
         Events = Draw(settings, random);
+        HasOldDisks = Events.Any(planned => planned.Kind == OldDiskFault.FaultName);
     }
+
+    /// <inheritdoc cref="RunSettings.IsAllForbidden"/>
+    public bool IsAllForbidden { get; }
+
+    /// <summary>The disks are the real store's, on simulated files.</summary>
+    public bool IsStorageReal { get; }
+
+    /// <summary>Somebody may put old disks back, so the handshakes of connections are played too.</summary>
+    public bool HasOldDisks { get; }
 
     /// <summary>Of all nodes together; those beyond the voters begin empty and outside.</summary>
     public int Nodes { get; }
@@ -55,7 +67,7 @@ internal sealed class RunPlan
         var settings = new ProtocolSettings { Self = default, StartCount = 0 };
         return random.Next(3) switch
         {
-            0 => settings,
+            0 => settings with { SnapshotTrailingEntries = random.Next(2) == 0 ? 2 : 10_000 },
             1 => settings with { MaxInFlightAppends = 2, MaxAppendBytes = 300, MaxInFlightBytes = 600, MaxCacheBytes = 500, SnapshotTrailingEntries = 3 },
             _ => settings with { MaxInFlightAppends = 8, MaxAppendBytes = 2 << 10, MaxCacheBytes = 8 << 10, SnapshotTrailingEntries = 20, SnapshotTrailingBytes = 2 << 10 },
         };

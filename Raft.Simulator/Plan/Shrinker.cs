@@ -34,6 +34,8 @@ internal sealed class Shrinker(int runsMax = 300)
             command += $" --operations {settings.Operations}";
         if (settings.Voters is { } voters)
             command += $" --voters {voters}";
+        if (settings.IsStorageReal is { } isReal)
+            command += isReal ? " --storage real" : " --storage model";
         if (settings.Without.Count > 0)
             command += $" --without {string.Join(',', settings.Without.Order(StringComparer.Ordinal))}";
         if (settings.Dropped.Count > 0)

@@ -26,6 +26,19 @@ internal sealed class Simulation
     public static RunResult Run(RunSettings settings)
     {
         RunPlan plan = RunPlan.Draw(settings);
+        if (!plan.IsStorageReal)
+            return Run(settings, plan);
+
+        // LiteDB leaves memory with the thread: it goes when the thread ends.
+        RunResult? result = null;
+        var thread = new Thread(() => result = Run(settings, plan));
+        thread.Start();
+        thread.Join();
+        return result!;             // the thread has ended, and what it throws ends the process
+    }
+
+    private static RunResult Run(RunSettings settings, RunPlan plan)
+    {
         World? ran = null;
         string? violation = null;
         try
