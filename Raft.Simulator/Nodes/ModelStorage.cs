@@ -38,6 +38,7 @@ internal sealed class ModelStorage : ISimulatedStorage
         IsFailing = false;
         foreach (SimulatedDisk disk in _disks.Values)
             disk.Repair();
+        Sequence++;     // the record of the start
         return Task.FromResult(++_starts);
     }
 
