@@ -5,6 +5,22 @@ using Xunit.Abstractions;
 namespace Raft.Engine.Tests.Simulation;
 
 /// <summary>Crash points of storage: see docs/testing.md. RAFT_CRASH_POINT_SEEDS=100 tries so many workloads.</summary>
+/// <remarks>What it must find, each planted by eng/defects/run:
+/// <list type="bullet">
+/// <item>eng/defects/C01-torn-record-counts.defect</item>
+/// <item>eng/defects/C02-log-space-is-free-before-the-checkpoint.defect</item>
+/// <item>eng/defects/C03-snapshots-name-is-not-synced.defect</item>
+/// <item>eng/defects/C04-acknowledged-before-the-sync.defect</item>
+/// <item>eng/defects/C05-in-place-before-the-copy.defect</item>
+/// <item>eng/defects/C06-snapshots-end-is-not-synced.defect</item>
+/// <item>eng/defects/C07-copys-header-before-its-body.defect</item>
+/// <item>eng/defects/C08-pages-in-place-are-not-synced.defect</item>
+/// <item>eng/defects/C09-new-directory-is-not-synced.defect</item>
+/// <item>eng/defects/C10-uncovered-segment-is-used-again.defect</item>
+/// <item>eng/defects/C11-long-batch-loses-its-tail.defect</item>
+/// <item>eng/defects/C12-older-snapshot-goes-at-once.defect</item>
+/// </list>
+/// </remarks>
 public sealed class CrashPointTests(ITestOutputHelper output)
 {
     private const int SeedsOfEachRun = 5;

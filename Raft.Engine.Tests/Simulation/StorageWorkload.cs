@@ -69,7 +69,6 @@ internal sealed class StorageWorkload
     {
         for (int life = 0; life < 3; life++)
         {
-            // Now and then a thread comes late, so that the log runs full.
             _threads = new VirtualStorageThreads(_world, Files) { WakeTime = () => TimeSpan.FromMilliseconds(Random(4) == 0 ? Random(20) : 0) };
             NodeStore store = _store = Open(_threads);
             await _afterEach();
@@ -120,8 +119,15 @@ internal sealed class StorageWorkload
                 Entry[] fresh = Entries(now.First + keep, Random(4), term + 1);
                 Ask(storage, group, now with { Vote = vote, Log = [.. now.Log[..keep], .. fresh] }, vote, new LogIndex(now.First + keep), fresh);
                 break;
+            case 3 when Random(3) == 0:
+                // More than the log holds, and a database that comes late: the log runs full, and goes on while a checkpoint is written.
+                _threads!.Starved = DatabaseThread.Name;    // RunAsync has set it
+                AskInParts(storage, group, now, Entries(now.Last + 1, 100, term, bytes: 700));
+                await _world.PassAsync(TimeSpan.FromMilliseconds(50));
+                _threads.Starved = null;
+                break;
             case 3:
-                AskInParts(storage, group, now, Entries(now.Last + 1, Random(4) == 0 ? 60 : 12, term, bytes: 700));
+                AskInParts(storage, group, now, Entries(now.Last + 1, 12, term, bytes: 700));
                 break;
             case 4 or 5 when now.Log.Length > 0:
                 await TakeSnapshotAsync(storage, group);

@@ -10,6 +10,7 @@ namespace Raft.Host.Storage;
 /// </summary>
 internal sealed class DatabaseThread
 {
+    public const string Name = "raft-database";
     private const int Nice = 10;
 
     private readonly StorageSettings _settings;
@@ -77,7 +78,7 @@ internal sealed class DatabaseThread
     public void Open(Func<OpenDatabase> open)
     {
         _open = open;
-        _loop = _settings.Threads.Start("raft-database", RunTurn);
+        _loop = _settings.Threads.Start(Name, RunTurn);
         _settings.Threads.Wait(_opened.Task);
     }
 

@@ -54,6 +54,18 @@ internal sealed class VirtualStorageThreads : IStorageThreads
     /// <summary>The process is gone: no turn runs any more.</summary>
     public bool IsDead { get; private set; }
 
+    /// <summary>The loop of this name gets no turn until the value changes: its thread gets no processor.</summary>
+    public string? Starved
+    {
+        get;
+        set
+        {
+            field = value;
+            foreach (Loop loop in _loops)
+                loop.OnFed();
+        }
+    }
+
     /// <summary>For a store on these threads, with small buffers and files. Its random numbers come from the world.</summary>
     /// <param name="onFailure">What happens where a real process ends.</param>
     public StorageSettings Settings(Action<StorageFailedException>? onFailure = null) => new()
@@ -131,7 +143,7 @@ internal sealed class VirtualStorageThreads : IStorageThreads
     /// file calls, as with threads.</summary>
     public void RunAnother()
     {
-        if (_loops.Find(loop => loop.IsReady && !loop.IsRunning) is { } other && !IsDead)
+        if (_loops.Find(loop => loop.IsReady && !loop.IsRunning && !loop.IsStarved) is { } other && !IsDead)
             other.Run();
     }
 
@@ -157,6 +169,9 @@ internal sealed class VirtualStorageThreads : IStorageThreads
         private long _dueAt = Never;
         private int _event;                         // the one that counts
         private bool _hasEnded;
+        private bool _isTurnDue;                    // while it was starved
+
+        public bool IsStarved => threads.Starved == name;
 
         public bool IsRunning { get; private set; }
 
@@ -183,6 +198,12 @@ internal sealed class VirtualStorageThreads : IStorageThreads
                 return;
             _dueAt = Never;
             _event++;
+            if (IsStarved)
+            {
+                _isTurnDue = true;
+                return;
+            }
+
             IsReady = false;
             NextTurn next = RunTurn();
             long now = World.Time.Ticks;
@@ -193,6 +214,14 @@ internal sealed class VirtualStorageThreads : IStorageThreads
                 RunAt(now, isReady: true);
             else if (next != NextTurn.WhenWoken)
                 RunAt(now + next.Milliseconds * TimeSpan.TicksPerMillisecond);
+        }
+
+        public void OnFed()
+        {
+            if (!_isTurnDue || IsStarved)
+                return;
+            _isTurnDue = false;
+            RunAt(World.Time.Ticks, isReady: true);
         }
 
         public override string ToString() => name;
