@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
@@ -57,6 +58,21 @@ public sealed class DamageTests
 
         var damage = Assert.Throws<CorruptStorageException>(() => Open("/data", Settings));
         Assert.Contains("wal-", damage.File, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_directory_that_was_found_old_stays_out_at_the_next_start_too()
+    {
+        await FillAsync(5);
+        NodeStore store = Open("/data", Settings);
+        var reason = new CorruptStorageException("/data", 0, "n2 has seen a newer one", "Put the newest one back.");
+        using (store.CloseAsDamaged(new NodeStoreSettings("/data", new NodeId("n1")), NullLoggerFactory.Instance, reason))
+        {
+            // The process ends: whoever knew better may be down at the next start.
+        }
+
+        var damage = Assert.Throws<CorruptStorageException>(() => Open("/data", Settings));
+        Assert.Contains("n2 has seen a newer one", damage.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -8,13 +8,13 @@ namespace Raft.Engine.Tests.Server;
 public sealed class StalenessTests
 {
     [Fact]
-    public void A_leader_that_has_applied_all_is_never_stale_and_a_follower_counts_from_the_last_word_of_it() => Cluster.Run(3, seed: 391, async cluster =>
+    public void A_leader_counts_from_its_last_tick_and_a_follower_from_the_last_word_of_it() => Cluster.Run(3, seed: 391, async cluster =>
     {
         (Member leader, Member[] followers) = await cluster.RolesAsync();
         await leader.AddAsync("one");
         await cluster.EventuallyAsync(member => member.Applied.Count == 1);
         await cluster.PassAsync(0.1);
-        Assert.Equal(TimeSpan.Zero, leader.Server.Staleness);
+        Assert.InRange(leader.Server.Staleness!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(0.2));
         Assert.InRange(followers[0].Server.Staleness!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(0.2));
 
         cluster.Network.Isolate(followers[0].Id);
@@ -25,6 +25,38 @@ public sealed class StalenessTests
         cluster.Network.Heal();
         await cluster.World.UntilAsync(() => followers[0].Server.Staleness < TimeSpan.FromSeconds(1), "it has caught up");
         Assert.Equal(2, followers[0].Applied.Count);
+    });
+
+    [Fact]
+    public void A_deposed_leader_that_stood_still_does_not_call_itself_fresh() => Cluster.Run(3, seed: 395, async cluster =>
+    {
+        Member old = await cluster.LeaderAsync();
+        await old.AddAsync("one");
+        await cluster.EventuallyAsync(member => member.Applied.Count == 1);
+        await cluster.PassAsync(0.3);
+        old.Pause();
+        Member next = await cluster.LeaderAsync(otherThan: old);
+        await next.AddAsync("two");
+        await cluster.PassAsync(10);
+
+        old.Resume();
+        while (old.Applied.Count == 1)
+        {
+            Assert.True(old.Server.Staleness > TimeSpan.FromSeconds(9), $"{old.Server.Staleness}");
+            await cluster.PassAsync(0.001);
+        }
+    });
+
+    [Fact]
+    public void A_leader_that_nobody_follows_grows_stale() => Cluster.Run(3, seed: 396, async cluster =>
+    {
+        Member leader = await cluster.LeaderAsync();
+        await leader.AddAsync("one");
+        await cluster.EventuallyAsync(member => member.Applied.Count == 1);
+        cluster.Network.Isolate(leader.Id);
+        await cluster.PassAsync(5);
+
+        Assert.InRange(leader.Server.Staleness!.Value, TimeSpan.FromSeconds(4), TimeSpan.FromSeconds(5.5));
     });
 
     [Fact]

@@ -64,6 +64,9 @@ internal sealed class Progress(ServerId id)
     public bool WasHeard { get; set; }
     public bool HasAcknowledged { get; set; }
 
+    /// <summary>Since the last tick nothing says that it still follows us: no message, no fresh frame.</summary>
+    public bool IsInDoubt { get; set; }
+
     /// <summary>For how many ticks it was not alive, or silent although an answer was due. Rule 4.</summary>
     public int DeadTicks { get; set; }
 

@@ -28,6 +28,7 @@ public sealed partial class RaftProtocol
         {
             bool isAlive = _liveness.IsAlive(peer.Id) && (!peer.IsAnswerDue || peer.WasHeard);
             peer.DeadTicks = isAlive ? 0 : peer.DeadTicks + 1;
+            peer.IsInDoubt = !peer.WasHeard && !_liveness.IsFollowing(peer.Id, _term);
             TickPeer(peer);
             ReviewRound(peer, isTick: true);
             peer.WasHeard = false;

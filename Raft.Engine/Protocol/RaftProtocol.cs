@@ -187,6 +187,13 @@ public sealed partial class RaftProtocol
         }
     }
 
+    /// <summary>The entry is here, and of the current term. A leader that says it is committed knows all that was committed before;
+    /// until then it may not (dissertation, 6.4).</summary>
+    public bool IsOfCurrentTerm(LogIndex index) => _log.TermAt(index) == _term;
+
+    /// <summary>As of the last tick: this server leads, and a quorum has followed it since the tick before.</summary>
+    public bool IsFollowedByQuorum => _role == Role.Leader && _tracker!.IsQuorum(0, static (voter, _) => !voter.IsInDoubt);
+
     /// <summary>One tick of logical time.</summary>
     public void Tick()
     {

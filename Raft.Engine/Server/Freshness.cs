@@ -27,7 +27,6 @@ internal sealed class Freshness(TimeProvider time)
         if (commit < _leaderCommit && age > TimeSpan.Zero)
             return;             // it went on since
 
-
         _leaderCommit = LogIndex.Max(_leaderCommit, commit);    // an old message that comes late says nothing new
         var word = new Word(_leaderCommit, time.GetTimestamp() - (long)(age.TotalSeconds * time.TimestampFrequency));
         if (_leaderCommit <= applied)
@@ -52,7 +51,4 @@ internal sealed class Freshness(TimeProvider time)
             _newest = default;
         }
     }
-
-    /// <summary>A leader had applied all that it had committed, until now.</summary>
-    public void OnLeaderFresh() => Volatile.Write(ref _knownAt, time.GetTimestamp());
 }

@@ -170,7 +170,8 @@ public sealed partial class RaftServer
         {
             if (messages[i] is AppendRequest request && request.Term == _protocol.CurrentTerm && request.From == _protocol.Leader)
             {
-                _freshness.OnLeaderCommit(request.CommitIndex, _appliedIndex, TimeSpan.Zero);
+                if (_protocol.IsOfCurrentTerm(request.CommitIndex))
+                    _freshness.OnLeaderCommit(request.CommitIndex, _appliedIndex, SinceLastTick(_shard.Time.GetTimestamp()));
                 return;
             }
         }
@@ -249,10 +250,6 @@ public sealed partial class RaftServer
         {
             return;
         }
-
-        bool wasFresh = before.Role == Role.Leader && before.AppliedIndex == before.CommitIndex;
-        if (wasFresh && (protocol.Role != Role.Leader || _appliedIndex != protocol.CommitIndex))
-            _freshness.OnLeaderFresh();
 
         _status = new ServerStatus(
             protocol.Role, protocol.CurrentTerm, protocol.Leader,

@@ -65,6 +65,7 @@ public sealed partial class RaftServer
         Announce();
         NoteQuietLeader();
         long now = _shard.Time.GetTimestamp();
+        NoteOwnLead(now);
         CheckDiskStall(now);
         ExpireWaiting(now);
         RetryParked();
@@ -109,6 +110,17 @@ public sealed partial class RaftServer
         if (_protocol.Role == Role.Follower && _protocol.Leader is { } leader && _liveness.QuietWord(leader, _protocol.CurrentTerm) is { } word)
             _freshness.OnLeaderCommit(word.Commit, _appliedIndex, word.Age);
     }
+
+    /// <summary>What follows us has elected nobody else.</summary>
+    private void NoteOwnLead(long now)
+    {
+        if (_protocol.IsFollowedByQuorum && _protocol.IsOfCurrentTerm(_protocol.CommitIndex))
+            _freshness.OnLeaderCommit(_protocol.CommitIndex, _appliedIndex, SinceLastTick(now));
+        _lastTickAt = now;
+    }
+
+    /// <summary>A message may have waited since then: the process may have stood still.</summary>
+    private TimeSpan SinceLastTick(long now) => _lastTickAt == 0 ? TimeSpan.Zero : _shard.Time.GetElapsedTime(_lastTickAt, now);
 
     private void Post(Action<RaftServer> work) => _shard.Post(_ => OnShard(() => work(this)), state: null);
 

@@ -74,6 +74,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private LogIndex _committedKnown;                       // commit waiters have been told up to here
     private Term _committedTerm;                            // of the entry there
     private readonly Freshness _freshness;
+    private long _lastTickAt;           // 0: there was none
     private readonly QuietLeader _quiet = new();
     private volatile string? _commandStop;
 
@@ -159,9 +160,10 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     }
 
     /// <summary>The time since this server last knew that it had applied everything that its leader had committed; null when it
-    /// never did. Zero on a leader that has. While the leader is idle, the liveness frames keep it
-    /// low (<see cref="IPeerLiveness.QuietWord"/>).</summary>
-    public TimeSpan? Staleness => _status is { Role: Role.Leader } status && status.AppliedIndex == status.CommitIndex ? TimeSpan.Zero : _freshness.Age;
+    /// never did. On the leader itself, since a quorum last followed it: it may have been deposed without knowing. While the
+    /// leader is idle, the liveness frames keep it low on all (<see cref="IPeerLiveness.QuietWord"/>,
+    /// <see cref="IPeerLiveness.IsFollowing"/>); it is exact to the time for which a frame is fresh.</summary>
+    public TimeSpan? Staleness => _freshness.Age;
 
     /// <summary>Started, and not stopped since.</summary>
     public bool IsAlive => _isStarted && _stopReason is null;

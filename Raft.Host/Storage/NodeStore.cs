@@ -158,10 +158,11 @@ public sealed class NodeStore : IAsyncDisposable
     }
 
     /// <summary>Closes a directory that must not be used any more although it is whole, such as an old copy that was put back. The lock
-    /// stays held, by the answer.</summary>
+    /// stays held, by the answer. The next start knows of it too: perhaps nobody else does then.</summary>
     public DamagedDirectory CloseAsDamaged(NodeStoreSettings settings, ILoggerFactory logs, CorruptStorageException reason)
     {
         ObjectDisposedException.ThrowIf(Interlocked.Exchange(ref _isDisposed, 1) == 1, this);
+        DamageMark.TryWrite(_settings.Files, _directory.Current, reason);
         Close(keepsLock: true);
         return new DamagedDirectory(settings, logs, _settings, _directory, reason);
     }
