@@ -19,6 +19,8 @@ namespace Raft.Engine.Tests.Simulation;
 /// <item>eng/defects/C10-uncovered-segment-is-used-again.defect</item>
 /// <item>eng/defects/C11-long-batch-loses-its-tail.defect</item>
 /// <item>eng/defects/C12-older-snapshot-goes-at-once.defect</item>
+/// <item>eng/defects/C13-manifest-before-the-copies-are-handed-over.defect</item>
+/// <item>eng/defects/C15-old-data-file-goes-first.defect</item>
 /// </list>
 /// </remarks>
 public sealed class CrashPointTests(ITestOutputHelper output)
@@ -43,7 +45,7 @@ public sealed class CrashPointTests(ITestOutputHelper output)
             new HashSet<string>(StringComparer.Ordinal)
             {
                 "pwrite wal-0", "fdatasync wal-3", "pwrite copy0", "fdatasync copy1", "pwrite .db", "fdatasync .db",
-                "pwrite .tmp", "rename .tmp", "rename .part", "unlink .snap", "fsync snapshots", "rename manifest.json.tmp", "rename new", "fsync data",
+                "pwrite .tmp", "rename .tmp", "rename .part", "unlink .snap", "unlink .db", "fsync snapshots", "rename manifest.json.tmp", "rename new", "fsync data",
             },
             points.Calls);
     }

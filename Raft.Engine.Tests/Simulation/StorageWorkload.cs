@@ -58,6 +58,7 @@ internal sealed class StorageWorkload
             IdleCheckpointMs = 10,
             ChunkBytes = 2 << 10,
             CheckpointPieceBytes = 32 << 10,
+            RewriteFromBytes = 64 << 10,
         });
 
     /// <summary>What a start may find if the power goes now.</summary>

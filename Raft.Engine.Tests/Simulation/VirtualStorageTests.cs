@@ -54,6 +54,7 @@ public sealed class VirtualStorageTests
                 {
                     if (!node.TryOpen())
                         continue;
+                    await node.CheckAsync();    // also tells what to go on from
                     node.BeginToWrite();
                     node.CrashSoon();
                     await world.UntilAsync(() => node.IsDead, "the crash");

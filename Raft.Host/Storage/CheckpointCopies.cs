@@ -114,6 +114,15 @@ internal sealed class CheckpointCopies(IStorageFile copy0, IStorageFile copy1, u
         WriteHeader();
     }
 
+    /// <summary>From the next number on the copies are those of another data file, which needs nothing repeated. Until the manifest
+    /// names it, the headers of before count: they are in the other copy.</summary>
+    public CheckpointCopies HandOver(ulong toDataId)
+    {
+        var copies = new CheckpointCopies(copy0, copy1, toDataId, salt, pieceBytes) { _header = _header };
+        copies.WriteEmpty();
+        return copies;
+    }
+
     /// <summary>Both headers of the current number, synced.</summary>
     public void WriteHeader()
     {

@@ -16,7 +16,7 @@ internal sealed class CheckpointStream : Stream
     private const uint NoChecksum = 0xFFFF_FFFF;
 
     private readonly IStorageFile _data;
-    private readonly CheckpointCopies _copies;
+    private readonly CheckpointCopies? _copies;      // null: a file that is not in force yet
     private readonly Action<long, long> _onWritten;
     private readonly SortedDictionary<long, byte[]> _collected = [];
     private readonly Stack<byte[]> _pool = new();
@@ -25,7 +25,7 @@ internal sealed class CheckpointStream : Stream
     private long _collectedEnd;
     private long _position;
 
-    private CheckpointStream(IStorageFile data, CheckpointCopies copies, int pieceBytes, Action<long, long> onWritten)
+    private CheckpointStream(IStorageFile data, CheckpointCopies? copies, int pieceBytes, Action<long, long> onWritten)
     {
         _piece = GC.AllocateUninitializedArray<byte>(pieceBytes);
         _data = data;
@@ -54,8 +54,11 @@ internal sealed class CheckpointStream : Stream
         return stream;
     }
 
+    /// <summary>A new data file that nobody relies on yet, so it needs no copies: when it is cut off it is deleted.</summary>
+    public static CheckpointStream Aside(IStorageFile data, int pieceBytes, Action<long, long> onWritten) => new(data, null, pieceBytes, onWritten);
+
     /// <summary>The number of the last checkpoint.</summary>
-    public long Number => _copies.Number;
+    public long Number => _copies?.Number ?? 0;
 
     /// <summary>Any thread.</summary>
     public long FileBytes => Volatile.Read(ref _dataLength);
@@ -125,7 +128,8 @@ internal sealed class CheckpointStream : Stream
             foreach ((long number, byte[] page) in _collected)
                 BinaryPrimitives.WriteUInt32LittleEndian(page.AsSpan(ChecksumAt), Checksum(number, page));
 
-            _onWritten(_copies.Write(_collected), 0);
+            if (_copies is not null)
+                _onWritten(_copies.Write(_collected), 0);
             WriteInPlace(_collected);
         }
         catch (Exception error)

@@ -154,6 +154,55 @@ internal sealed class ChunkStore : IDisposable
         Verify(_data.Flushes == flushes + 1 && !_data.HasCollected, "a checkpoint did not flush exactly once");
     }
 
+    /// <summary>What is in the chunks that are not on their way out; after <see cref="Verify()"/>.</summary>
+    public long LiveBytes
+    {
+        get
+        {
+            long bytes = 0;
+            foreach (StoredGroup group in _stored.Values)
+            {
+                for (int i = group.Chunks.Count - 1; i >= 0 && !IsDeletable(group, i); i--)
+                    bytes += group.Chunks[i].Bytes;
+            }
+
+            return bytes;
+        }
+    }
+
+    /// <summary>All that lives goes into an empty store, document by document, and is checkpointed there.</summary>
+    public void CopyTo(ChunkStore target)
+    {
+        long bytes = 0;
+        foreach (StoredGroup group in _stored.Values)
+        {
+            for (int i = 0; i < group.Chunks.Count; i++)
+            {
+                if (IsDeletable(group, i))
+                    continue;
+                byte[] key = ChunkKey(group, group.Chunks[i].First);
+                BsonDocument chunk = _chunks.FindById(key) ?? throw DamagedGroup(group, $"its chunk at entry {group.Chunks[i].First} is missing");
+                if (bytes == 0)
+                    target._database.BeginTrans();
+                target._chunks.Insert(chunk);
+                bytes += chunk["b"].AsBinary.Length;
+                if (bytes < _settings.TransactionBytes)
+                    continue;
+                target.Commit();
+                bytes = 0;
+                if (target.LogBytes >= _settings.DatabaseLogBytes)
+                    target.Checkpoint();
+            }
+        }
+
+        if (bytes == 0)
+            target._database.BeginTrans();
+        target._groups.Insert([.. _groups.FindAll()]);
+        target._node.Insert([.. _node.FindAll()]);
+        target.Commit();
+        target.Checkpoint();
+    }
+
     /// <summary>Entries [from, to], until so many bytes; within one chunk, or a few.</summary>
     public void Read(string groupName, LogIndex from, LogIndex to, int maxBytes, List<Entry> entries, ref long bytes)
     {

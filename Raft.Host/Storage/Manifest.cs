@@ -20,7 +20,9 @@ internal sealed record Manifest(
         string NodeId, string StorageId, string? ClusterUid, string Salt, string DataId, int SegmentBytes, string Checksum);
 
     /// <summary>LiteDB's file.</summary>
-    public string DataFileName => $"raft-{DataId:x16}.db";
+    public string DataFileName => $"{DataFilePrefix}{DataId:x16}.db";
+
+    public const string DataFilePrefix = "raft-";
 
     public static string SegmentFileName(int segment) => $"wal-{segment.ToString(CultureInfo.InvariantCulture)}";
 

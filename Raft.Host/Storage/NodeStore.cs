@@ -216,6 +216,7 @@ public sealed class NodeStore : IAsyncDisposable
         _snapshots = new SnapshotFiles(_directory.Current, _manifest.Salt, _settings, _metrics, _failStop);
         _recovery = new Recovery(_directory.Current, _manifest, _snapshots, _settings, _metrics, _logger, GroupOf);
         _database.Open(() => _open = _recovery.Open());
+        _manifest = _recovery.Manifest;             // the data file may be another one now
         RepairManifest(_open!.Store.ClusterUid);    // Open has set it
 
         _wal = new WalThread(_open.Log, _database, _metrics, _failStop, _settings, OnFormed);

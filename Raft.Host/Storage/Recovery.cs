@@ -11,7 +11,11 @@ internal sealed class Recovery(
     string current, Manifest manifest, SnapshotFiles snapshots, StorageSettings settings, StorageMetrics metrics, ILogger logger, Func<string, DurableStorage> groups) : IDisposable
 {
     private readonly List<IDisposable> _open = [];
+    private Manifest _manifest = manifest;
     private ChunkStore? _store;
+
+    /// <summary>As it is now: the data file may be another one.</summary>
+    public Manifest Manifest => _manifest;
 
     /// <summary>Records that the database did not have.</summary>
     public int Replayed { get; private set; }
@@ -43,8 +47,8 @@ internal sealed class Recovery(
     private DatabaseThread.OpenDatabase OpenFiles()
     {
         // 1. The last checkpoint, whole.
-        IStorageFile data = OpenFile(manifest.DataFileName);
-        var copies = new CheckpointCopies(OpenFile("copy0"), OpenFile("copy1"), manifest.DataId, manifest.Salt, settings.CheckpointPieceBytes);
+        IStorageFile data = OpenFile(_manifest.DataFileName);
+        var copies = new CheckpointCopies(OpenFile("copy0"), OpenFile("copy1"), _manifest.DataId, _manifest.Salt, settings.CheckpointPieceBytes);
         var stream = CheckpointStream.Open(data, copies, settings.CheckpointPieceBytes, OnWritten, out int repeated);
         if (repeated > 0)
             logger.CheckpointRepeated(copies.Number, repeated);
@@ -57,21 +61,30 @@ internal sealed class Recovery(
         for (int segment = 0; segment < segments.Length; segment++)
         {
             segments[segment] = OpenFile(Manifest.SegmentFileName(segment));
-            if (segments[segment].Length != manifest.SegmentBytes)
-                throw Damage.In(segments[segment].Path, segments[segment].Length, $"the file has {segments[segment].Length} bytes, and not {manifest.SegmentBytes}");
+            if (segments[segment].Length != _manifest.SegmentBytes)
+                throw Damage.In(segments[segment].Path, segments[segment].Length, $"the file has {segments[segment].Length} bytes, and not {_manifest.SegmentBytes}");
         }
 
-        var log = new WriteAheadLog(segments, manifest.SegmentBytes, settings.RecordBytes, manifest.Salt);
+        var log = new WriteAheadLog(segments, _manifest.SegmentBytes, settings.RecordBytes, _manifest.Salt);
         Replay(log, store, stream, data.Path);
 
         // 5. Only now is judged what all of it amounts to.
-        try
+        Verify(store, stream, data.Path);
+        var rewrite = new DataFileRewrite(current, _manifest, settings, logger, OnWritten);
+        rewrite.DeleteOthers();
+        if (rewrite.IsDue(stream.FileBytes, store.LiveBytes) && BuildNext(rewrite, store, stream, data.Path) is { } next)
         {
-            store.Verify();
-        }
-        catch (Exception error)
-        {
-            throw Explain(error, stream, data.Path);
+            store.Dispose();
+            _open.Remove(data);
+            data.Dispose();                         // a file that is open keeps its room
+            copies = copies.HandOver(next.DataId);
+            next.Write(settings.Files, current);
+            _manifest = next;
+            data = OpenFile(next.DataFileName);
+            stream = CheckpointStream.Open(data, copies, settings.CheckpointPieceBytes, OnWritten, out _);
+            store = OpenStore(stream, data);
+            Verify(store, stream, data.Path);
+            new DataFileRewrite(current, next, settings, logger, OnWritten).DeleteOthers();
         }
 
         var inForce = new List<(DurableStorage, SnapshotDescriptor)>();
@@ -93,13 +106,37 @@ internal sealed class Recovery(
     {
         try
         {
-            _store = new ChunkStore(stream, data.Path, manifest.Salt, settings);
+            _store = new ChunkStore(stream, data.Path, _manifest.Salt, settings);
             _store.Read();
             return _store;
         }
         catch (Exception error)
         {
             throw Explain(error, stream, data.Path);
+        }
+    }
+
+    private static Manifest? BuildNext(DataFileRewrite rewrite, ChunkStore store, CheckpointStream stream, string dataPath)
+    {
+        try
+        {
+            return rewrite.Build(store, stream.FileBytes);
+        }
+        catch (Exception error)
+        {
+            throw Explain(error, stream, dataPath);
+        }
+    }
+
+    private static void Verify(ChunkStore store, CheckpointStream stream, string dataPath)
+    {
+        try
+        {
+            store.Verify();
+        }
+        catch (Exception error)
+        {
+            throw Explain(error, stream, dataPath);
         }
     }
 

@@ -24,6 +24,12 @@ internal static partial class StorageLog
     [LoggerMessage(2006, LogLevel.Information, "Closed {Directory} at WAL sequence {Sequence}")]
     public static partial void DirectoryClosed(this ILogger logger, string directory, long sequence);
 
+    [LoggerMessage(2008, LogLevel.Information, "Copied what lives in the data file, {LiveBytes} of {OldBytes} bytes, into a new one of {NewBytes} bytes, in {Milliseconds} ms")]
+    public static partial void DataFileRewritten(this ILogger logger, long liveBytes, long oldBytes, long newBytes, long milliseconds);
+
+    [LoggerMessage(2009, LogLevel.Warning, "The data file of {OldBytes} bytes, of which {LiveBytes} live, could not be copied into a smaller one, and stays: {Message}")]
+    public static partial void DataFileNotRewritten(this ILogger logger, long oldBytes, long liveBytes, string message);
+
     [LoggerMessage(2007, LogLevel.Warning, "Moved the damaged {Directory} aside to {Target}: the node comes back with another storage id. Keep it until the cluster is sound, then delete it")]
     public static partial void MovedAside(this ILogger logger, string directory, string target);
 }

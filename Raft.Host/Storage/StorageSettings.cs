@@ -49,6 +49,9 @@ internal sealed record StorageSettings
     /// <summary>A checkpoint is written in pieces of so many bytes, whole pages, each synced: one long sync would hold up the log's.</summary>
     public int CheckpointPieceBytes { get; init; } = 512 << 10;
 
+    /// <summary>A data file from so many bytes on, of which less than a quarter lives, is copied into a new one at the start.</summary>
+    public long RewriteFromBytes { get; init; } = 64 << 20;
+
     /// <summary>As <see cref="CheckpointPieceBytes"/> for a snapshot, in blocks of 64 KiB.</summary>
     public int SnapshotPieceBlocks { get; init; } = 16;
 }

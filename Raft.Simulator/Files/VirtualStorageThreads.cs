@@ -89,6 +89,7 @@ internal sealed class VirtualStorageThreads : IStorageThreads
         ReadTurnBytes = 16 << 10,
         CheckpointPieceBytes = 64 << 10,
         SnapshotPieceBlocks = 1,
+        RewriteFromBytes = 256 << 10,
     };
 
     /// <summary>As SIGKILL.</summary>
