@@ -28,7 +28,7 @@ public sealed class MetricsTests(ThreeNodes three) : IClassFixture<ThreeNodes>
             Assert.Contains($"stage=\"{stage}\"", text, StringComparison.Ordinal);
         foreach (string name in new[] { "raft_write_stage_seconds_bucket", "raft_storage_sync_seconds", "raft_peer_round_trip_seconds", "raft_term", "raft_commit_index", "raft_applied_index" })
             Assert.Contains(name, text, StringComparison.Ordinal);
-        foreach (string kind in new[] { "wal", "copy", "data" })
+        foreach (string kind in new[] { "wal", "copy", "data", "live" })
             Assert.Contains($"raft_storage_file_size_bytes{{kind=\"{kind}\"}}", text, StringComparison.Ordinal);
         Assert.Contains("group=\"default\"", text, StringComparison.Ordinal);
         string[] ours = [.. text.Split('\n').Where(line => line.StartsWith("# TYPE raft_", StringComparison.Ordinal))];

@@ -34,6 +34,7 @@ internal sealed class DatabaseThread
     private bool _isClosing;
     private bool _isEnded;
     private long _covered;
+    private long _liveBytes;
     private readonly List<WalRecordContent> _taken = [];
 
     /// <summary>What recovery hands over.</summary>
@@ -73,6 +74,9 @@ internal sealed class DatabaseThread
                 return (_records.Count + _taken.Count, _waitingBytes);
         }
     }
+
+    /// <summary>Of the data file, at the last checkpoint; the rest is used again. Any thread.</summary>
+    public long LiveBytes => Volatile.Read(ref _liveBytes);
 
     /// <summary>Opens the database on its own thread, and waits for it.</summary>
     public void Open(Func<OpenDatabase> open)
@@ -169,6 +173,7 @@ internal sealed class DatabaseThread
             _database = _open!();                   // Open sets it before the first turn
             _open = null;
             _covered = _database.Store.Position;
+            _liveBytes = _database.Store.LiveBytes;
         }
         catch (Exception error)
         {
@@ -304,6 +309,7 @@ internal sealed class DatabaseThread
         // Now, and only now, the log's space may be used again.
         _covered = _database.Store.Position;
         _database.Log.SetCovered(_covered);
+        Volatile.Write(ref _liveBytes, _database.Store.LiveBytes);
         _metrics.Checkpointed(duration);
         _logger.Checkpointed(_database.Data.Number, _database.Data.FlushedPages, _covered, (long)duration.TotalMilliseconds);
     }

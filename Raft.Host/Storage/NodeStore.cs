@@ -268,6 +268,7 @@ public sealed class NodeStore : IAsyncDisposable
             new Measurement<long>(open.Log.FileBytes, new KeyValuePair<string, object?>("kind", "wal")),
             new Measurement<long>(open.Copies.FileBytes, new KeyValuePair<string, object?>("kind", "copy")),
             new Measurement<long>(open.Data.FileBytes, new KeyValuePair<string, object?>("kind", "data")),
+            new Measurement<long>(_database.LiveBytes, new KeyValuePair<string, object?>("kind", "live")),
             new Measurement<long>(_snapshots!.FileBytes, new KeyValuePair<string, object?>("kind", "snapshot")),      // made before it was open
         ];
     }
