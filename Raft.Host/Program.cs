@@ -11,16 +11,22 @@ try
         return 0;
     }
 
-    var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
-    builder.AddConfigurationSources(commands);
-    if (commands.DevClusterSize is not null)
-        return await DevCluster.RunAsync(commands, builder.Configuration);
+    bool startsAgain;
+    do
+    {
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.AddConfigurationSources(commands);
+        if (commands.DevClusterSize is not null)
+            return await DevCluster.RunAsync(commands, builder.Configuration);
 
-    builder.AddRaftHost();
+        builder.AddRaftHost();
 
-    WebApplication app = builder.Build();
-    app.UseRaftHost();
-    await app.RunNodeAsync(commands);
+        WebApplication app = builder.Build();
+        app.UseRaftHost();
+        startsAgain = await app.RunNodeAsync(commands);
+    }
+    while (startsAgain);
+
     return 0;
 }
 catch (Exception error) when (error is SettingsException or CommandLineException or ListenException)

@@ -70,11 +70,13 @@ public static class RaftHostBuilderExtensions
         services.AddSingleton<NodeState>();
         services.AddSingleton<NodeAddresses>();
         services.AddSingleton<NodeDrain>();
+        services.AddSingleton<NodeRestart>();
         services.AddSingleton<RequestsInFlight>();
         services.AddSingleton<GroupRegistry>();
         services.AddSingleton<GroupsHost>();
         services.AddSingleton<Caretaker>();
         services.AddSingleton<PeerSightings>();
+        services.AddSingleton<DiskWatermark>();
         services.AddSingleton<PeerQuestions>();
         services.AddSingleton<FormationDesk>();
         services.AddSingleton<JoinDesk>();

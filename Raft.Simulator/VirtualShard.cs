@@ -12,16 +12,27 @@ internal sealed class VirtualShard : IShard
     private List<(SendOrPostCallback Work, object? State)> _deferred = [];
     private bool _isDead;
     private bool _isPaused;
+    private int _itemsToLive = -1;
+    private Action? _killed;
 
     public VirtualShard(World world)
     {
         _world = world;
+        Clock = new VirtualClock(world.Time);
         _context = new ShardSynchronizationContext(this);
     }
 
     public bool IsCurrent { get; private set; }
 
-    public TimeProvider Time => _world.Time;
+    public TimeProvider Time => Clock;
+
+    /// <summary>The node's own clocks, which may run fast or slow.</summary>
+    public VirtualClock Clock { get; set; }
+
+    /// <summary>Called after each turn in which something ran.</summary>
+    public Action? TurnEnded { get; set; }
+
+    public bool HasWork => !_isPaused && _mailbox.Count + _deferred.Count > 0;
 
     /// <summary>As SIGSTOP: nothing runs, nothing is lost.</summary>
     public bool IsPaused
@@ -60,12 +71,25 @@ internal sealed class VirtualShard : IShard
         _isDead = true;
         _mailbox.Clear();
         _deferred.Clear();
+        _world.Forget(this);
+    }
+
+    /// <summary>As SIGKILL in the middle of the work: so many pieces of it still run, of whatever turn.</summary>
+    public void KillAfter(int items, Action killed) => (_itemsToLive, _killed) = (items, killed);
+
+    /// <summary>For who only looks: the caller counts as being on the shard.</summary>
+    public void Look(Action look)
+    {
+        bool before = IsCurrent;
+        IsCurrent = true;
+        look();
+        IsCurrent = before;
     }
 
     /// <summary>True when there was something to do.</summary>
     public bool RunTurn()
     {
-        if (_isPaused || _mailbox.Count + _deferred.Count == 0)
+        if (!HasWork)
             return false;
 
         SynchronizationContext? before = SynchronizationContext.Current;
@@ -77,12 +101,18 @@ internal sealed class VirtualShard : IShard
             {
                 (SendOrPostCallback work, object? state) = _mailbox.Dequeue();
                 work(state);
+                CountDown();
             }
 
             List<(SendOrPostCallback Work, object? State)> deferred = _deferred;
             _deferred = [];
             foreach ((SendOrPostCallback work, object? state) in deferred)
+            {
+                if (_isDead)
+                    break;
                 work(state);
+                CountDown();
+            }
         }
         finally
         {
@@ -90,14 +120,24 @@ internal sealed class VirtualShard : IShard
             SynchronizationContext.SetSynchronizationContext(before);
         }
 
+        TurnEnded?.Invoke();
         return true;
+    }
+
+    private void CountDown()
+    {
+        if (_itemsToLive < 0 || --_itemsToLive >= 0)
+            return;
+
+        _itemsToLive = -1;
+        _killed?.Invoke();
     }
 
     private sealed class Timer(VirtualShard shard, TimeSpan period, Action work) : IDisposable
     {
         private bool _isDisposed;
 
-        public void Schedule() => shard._world.Schedule(period, () =>
+        public void Schedule() => shard._world.Schedule(shard.Clock.InTrueTime(period), () =>
         {
             if (_isDisposed || shard._isDead)
                 return;

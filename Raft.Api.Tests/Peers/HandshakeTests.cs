@@ -16,7 +16,7 @@ public sealed class HandshakeTests
     {
         Assert.Equal(Refusal.None, Judge(Caller));
         Assert.Equal(Refusal.None, Judge(Caller));
-        Assert.Equal(Refusal.None, Judge(Caller with { StartCount = 6, StartNonce = 60, OpeningSequence = 100 }));
+        Assert.Equal(Refusal.None, Judge(Caller with { StartCount = 6, StartNonce = 60, OpeningSequence = 101 }));
     }
 
     [Fact]
@@ -65,8 +65,20 @@ public sealed class HandshakeTests
         Judge(Caller);
         _seen.Vouched(Caller.Storage, 200);
         Assert.Equal(Refusal.None, Judge(Caller)); // a new connection of the same start
-        Assert.Equal(Refusal.OldDisk, Judge(Caller with { StartCount = 6, StartNonce = 60, OpeningSequence = 199 }));
-        Assert.Equal(Refusal.None, Judge(Caller with { StartCount = 6, StartNonce = 60, OpeningSequence = 200 }));
+        Assert.Equal(Refusal.OldDisk, Judge(Caller with { StartCount = 6, StartNonce = 60, OpeningSequence = 200 }));
+        Assert.Equal(Refusal.None, Judge(Caller with { StartCount = 6, StartNonce = 60, OpeningSequence = 201 }));
+    }
+
+    /// <summary>Each start writes a record, so the sequence alone would pass after enough of them, though a vouched record is missing.</summary>
+    [Fact]
+    public void An_old_disk_does_not_catch_up_by_being_started_again()
+    {
+        Judge(Caller);
+        _seen.Vouched(Caller.Storage, 101);
+        Assert.Equal(Refusal.Twin, Judge(Caller with { StartNonce = 51 }));
+        for (int n = 1; n <= 10; n++)
+            Assert.Equal(Refusal.OldDisk, Judge(Caller with { StartCount = 5 + n, StartNonce = (ulong)(60 + n), OpeningSequence = 100 + n }));
+        Assert.Equal(Refusal.None, Judge(Caller with { StartCount = 16, StartNonce = 99, OpeningSequence = 112 }));
     }
 
     [Fact]

@@ -79,6 +79,17 @@ public sealed class LivenessTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_quiet_leader_says_where_its_log_ends_until_it_takes_that_back()
+    {
+        Announce(_two, new GroupStatus(Five, IsLeader: true, Follows: null) { QuietCommit = new LogIndex(77) });
+        await Eventually.HoldsAsync(() => View.QuietWord(Two.Server, Five)?.Commit == new LogIndex(77), "the quiet word", _one.Explain);
+        Assert.Null(View.QuietWord(Two.Server, new Term(6)));
+
+        Announce(_two, new GroupStatus(Five, IsLeader: true, Follows: null));
+        await Eventually.HoldsAsync(() => View.QuietWord(Two.Server, Five) is null, "the word being taken back", _one.Explain);
+    }
+
+    [Fact]
     public async Task A_process_that_is_gone_is_denied_at_once()
     {
         Announce(_two, new GroupStatus(Five, IsLeader: true, Follows: null));
@@ -101,7 +112,7 @@ public sealed class LivenessTests : IAsyncLifetime
         await _two.DisposeAsync();
         await BecomesAsync(LeaderSign.Denies, Five);
 
-        NodeIdentity again = Two with { StartCount = 5, StartNonce = 9 };
+        NodeIdentity again = Two with { StartCount = 5, StartNonce = 9, OpeningSequence = 1 };
         _two = await PeerNode.StartAsync(again, port);
         _two.Transport.Group(Group).Start(new RecordingPeerHandler());
         _two.Transport.Group(Group).ConfigurationChanged(_configuration);

@@ -38,7 +38,7 @@ public sealed class MessageCodecTests
         LeaderReply?[] replies =
         [
             null, new EntryAddedReply(new EntryId(new LogIndex(4), new Term(3))), new ReadBarrierReply(new LogIndex(8)),
-            new NotLeaderReply(From, new Term(2)), new NotLeaderReply(null, new Term(2)), new CallRefusedReply(CallRefusal.TooBig, "1 MiB at most"),
+            new NotLeaderReply(From, new Term(2)), new NotLeaderReply(null, new Term(2)), new CallRefusedReply(CallRefusal.TooBig, "1 MiB at most"), new CallRefusedReply(CallRefusal.OutOfSpace, "no room"),
         ];
         foreach (LeaderReply? reply in replies)
             CallCodec.WriteReply(writer, Address, 7, reply);

@@ -94,6 +94,15 @@ public sealed class PeerDirectoryTests : IAsyncLifetime
     }
 
     [Fact]
+    public void A_former_self_that_a_configuration_still_names_is_not_called()
+    {
+        Member former = _one.MemberOf(PeerNode.IdentityOf("n1", 77));
+        _one.Transport.Group(Group).ConfigurationChanged(
+            Configuration.Of([_one.MemberOf(One), _two.MemberOf(Two)]) with { Previous = [former, _two.MemberOf(Two)] });
+        Assert.Equal(Two.Server, Assert.Single(_one.Transport.Peers.Select(peer => new ServerId(peer.Node, peer.Storage))));
+    }
+
+    [Fact]
     public async Task Two_disks_of_one_node_are_two_peers_and_only_the_one_that_is_there_is_alive()
     {
         await JoinAsync();

@@ -121,7 +121,7 @@ public sealed class PeerEndpointTests : IAsyncLifetime
         foreach (StreamKind kind in kinds)
             earlier.Add((await RawPeer.GreetAsync(_node, Caller, Self.Server, kind)).Peer);
 
-        NodeIdentity later = Caller with { StartCount = 2, StartNonce = 2 };
+        NodeIdentity later = Caller with { StartCount = 2, StartNonce = 2, OpeningSequence = 1 };
         (RawPeer control, Welcome? welcome) = await RawPeer.GreetAsync(_node, later, Self.Server);
         using (control)
         {
@@ -184,7 +184,7 @@ public sealed class PeerEndpointTests : IAsyncLifetime
             await Eventually.HoldsAsync(() => _handler.Received.Count == 1, "the vote");
         }
 
-        (RawPeer old, Welcome? welcome) = await RawPeer.GreetAsync(_node, Caller with { StartCount = 2, OpeningSequence = 499 }, Self.Server);
+        (RawPeer old, Welcome? welcome) = await RawPeer.GreetAsync(_node, Caller with { StartCount = 2, OpeningSequence = 500 }, Self.Server);
         using (old)
             Assert.Equal(Refusal.OldDisk, welcome!.Reason);
     }

@@ -112,4 +112,35 @@ public sealed class RejoinTests(ITestOutputHelper output)
         Assert.Single(Directory.GetDirectories(copy, "damaged-*"));
         Assert.Equal(["one", "two"], await Journal.ReadAllAsync(cluster[2]));
     }
+
+    /// <summary>Nobody who knew better could be asked when it started: it hears so while it takes part.</summary>
+    [Fact]
+    public async Task An_old_copy_that_nobody_could_refuse_at_its_start_is_replaced_as_soon_as_somebody_can()
+    {
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output);
+        await cluster[0].AppendAsync("one");
+        await cluster[2].StopAsync();
+        string copy = Path.Combine(cluster.Directory, "copy");
+        Faults.DataDirectoryTests.Copy(cluster[2].DataDirectory, copy);
+        await cluster[2].StartAndWaitUntilReadyAsync();
+        await cluster[0].AppendAsync("two");
+        await cluster.WaitUntilEqualAsync();
+        await cluster[2].StopAsync();
+
+        cluster[0].Send(Signal.Stop);
+        cluster[1].Send(Signal.Stop);
+        cluster[2].Settings["Raft__DataDirectory"] = copy;
+        cluster[2].DataDirectory = copy;
+        cluster[2].Start();
+        await cluster[2].WaitAsync(
+            async () => (await cluster[2].GetJsonAsync("/v1/status")).GetProperty("phase").GetString() == "running", "to take part on the old copy");
+        cluster[0].Send(Signal.Continue);
+        cluster[1].Send(Signal.Continue);
+
+        await cluster[2].WaitForOutputAsync("is not the newest of this node");
+        await cluster[2].WaitUntilReadyAsync();
+        await cluster[2].WaitUntilVotersAreAsync("n1", "n2", "n3");
+        Assert.Single(Directory.GetDirectories(copy, "damaged-*"));
+        Assert.Equal(["one", "two"], await Journal.ReadAllAsync(cluster[2]));
+    }
 }

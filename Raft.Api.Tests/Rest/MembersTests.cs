@@ -78,6 +78,7 @@ public sealed class MembersTests(ITestOutputHelper output)
         JsonElement removed = await other.AskAsync("DELETE", "/v1/members/n4?timeoutMs=60000");
         Assert.Equal("done", removed.GetProperty("outcome").GetString());
         Assert.Equal("none", (await asked.MembersOfAsync("orders")).KindOf("n4"));
+        await fourth.WaitUntilNotReadyBecauseAsync("was removed");
         Assert.Equal("done", (await asked.AskAsync("POST", "/v1/members/n3/promote?timeoutMs=60000")).GetProperty("outcome").GetString());
         Assert.Equal("voter", (await asked.MembersOfAsync("orders")).KindOf("n3"));
         await cluster.WaitUntilReadyAsync();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Raft.Api.Tests.Support;
 
@@ -36,6 +37,24 @@ public sealed class MetricsTests(ThreeNodes three) : IClassFixture<ThreeNodes>
     }
 
     [Fact]
+    public async Task Writes_of_clients_are_counted_and_nothing_else()
+    {
+        NodeProcess node = three.Cluster[0];
+        double before = await CommittedAsync(node);
+        await node.AppendAsync("one");
+        foreach ((string method, string path) in new[] { ("POST", "/v1/read-barrier"), ("POST", "/v1/snapshots"), ("DELETE", "/v1/drain") })
+        {
+            using HttpResponseMessage answer = await node.SendJsonAsync(method, path, "");
+            Assert.InRange((int)answer.StatusCode, 200, 299);
+        }
+
+        await node.AppendAsync("two");
+
+        await node.WaitAsync(async () => await CommittedAsync(node) >= before + 2, "the writes to be counted");
+        Assert.Equal(before + 2, await CommittedAsync(node));
+    }
+
+    [Fact]
     public async Task A_gauge_on_each_node_says_whether_it_leads()
     {
         NodeProcess leader = await three.Cluster.LeaderAsync();
@@ -46,5 +65,12 @@ public sealed class MetricsTests(ThreeNodes three) : IClassFixture<ThreeNodes>
             string line = (await answer.TextAsync()).Split('\n').First(text => text.StartsWith("raft_is_leader{", StringComparison.Ordinal));
             Assert.Equal(node == leader ? '1' : '0', line.Split(' ')[1][0]);
         }
+    }
+
+    private static async Task<double> CommittedAsync(NodeProcess node)
+    {
+        using HttpResponseMessage answer = await node.GetAsync("/metrics");
+        string line = (await answer.TextAsync()).Split('\n').First(text => text.StartsWith("raft_http_writes_total{outcome=\"committed\"", StringComparison.Ordinal));
+        return double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture);
     }
 }

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using Raft.Api.Tests.Processes;
 using Raft.Api.Tests.Support;
 using Xunit.Abstractions;
 
@@ -12,16 +14,21 @@ namespace Raft.Api.Tests.Rest;
 public sealed class OverloadTests(ITestOutputHelper output)
 {
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Writes_that_find_no_room_in_time_are_a_429_on_the_leader_and_through_a_follower(bool atLeader)
+    [InlineData(true, 1)]
+    [InlineData(false, 1)]
+    [InlineData(true, 3)]       // the room is one for all groups
+    public async Task Writes_that_find_no_room_in_time_are_a_429_on_the_leader_and_through_a_follower(bool atLeader, int groups)
     {
+        string[] names = ["default", "a", "b"];
         // Room for one command at a time: whoever stands behind enough others waits too long.
         await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output, node =>
         {
             ClusterProcesses.Patient(node);
             node.Settings["Raft__Limits__MaxCommandBytes"] = "1024";
             node.Settings["Raft__Limits__MaxUncommittedBytes"] = "2048";
+            node.Settings["Raft__Limits__MaxTotalBytes"] = "2048";
+            for (int g = 0; g < groups; g++)
+                node.Settings[string.Create(CultureInfo.InvariantCulture, $"Raft__Groups__{g}__Id")] = names[g];
             node.Settings["Raft__RequestTimeoutMs"] = "1000";
         });
         NodeProcess leader = await cluster.LeaderAsync(), asked = atLeader ? leader : cluster.Nodes.First(node => node != leader);
@@ -49,12 +56,19 @@ public sealed class OverloadTests(ITestOutputHelper output)
         await cluster.WaitUntilEqualAsync();
         string[] journal = [.. await Journal.ReadAllAsync(asked)];
         Assert.Contains("after", journal);
+        for (int g = 1; g < groups; g++)
+        {
+            await asked.AppendToAsync(names[g], "after");
+            journal = [.. journal, .. await Journal.ReadAllAsync(asked, group: names[g])];
+        }
+
         Assert.Empty(journal.Intersect(overloaded.Select(refused => refused.Body)));
 
         async Task WriteAsync()
         {
-            string body = $"{Interlocked.Increment(ref written)}".PadLeft(1_000, '0');
-            using HttpResponseMessage answer = await asked.PostAsync("/v1/entries", body);
+            int number = Interlocked.Increment(ref written);
+            string body = $"{number}".PadLeft(1_000, '0');
+            using HttpResponseMessage answer = await asked.PostAsync($"/v1/groups/{names[number % groups]}/entries", body);
             switch (answer.StatusCode)
             {
                 case HttpStatusCode.TooManyRequests:

@@ -192,7 +192,7 @@ public sealed class DamageTests
         IRaftStorage group = store.Group(Default);
         await group.PersistAsync(Append(Commands(1, 2000, 1, 500)));
         string data = DataFile();
-        await UntilAsync(() => _files.Content(data).Length > 1_000_000 && !_files.HasUnsynced("raft-"));
+        await UntilAsync(() => store.CoveredSequence == store.DurableSequence);
         await using (store)
         {
             // Every page is bad from now on; sooner or later one of them is needed.
@@ -232,7 +232,7 @@ public sealed class DamageTests
             await store.Group(Default).PersistAsync(Append(entries[i]));
         if (!clean)
         {
-            await UntilAsync(() => store.Lag.Records == 0 && !_files.HasUnsynced(""));
+            await UntilAsync(() => store.CoveredSequence == store.DurableSequence);     // the database thread rests
             _files.Restart();
         }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Raft.Host.Storage;
@@ -8,7 +9,7 @@ using static Raft.Api.Tests.Storage.TestStore;
 namespace Raft.Api.Tests.Storage;
 
 /// <summary>Whose directory it is, how often it was started, and what happens when the disk fails.</summary>
-public sealed class NodeStoreTests
+public sealed partial class NodeStoreTests
 {
     [Fact]
     public async Task The_start_count_grows_and_the_storage_id_stays()
@@ -67,6 +68,29 @@ public sealed class NodeStoreTests
         await other.WaitForExitAsync();
         await Open(temp.Data).DisposeAsync();
     }
+
+    [Fact]
+    public async Task A_closed_directory_is_free_although_a_forked_process_still_has_the_locks_descriptor()
+    {
+        // As any process that is started meanwhile, between fork and exec.
+        using var temp = new TempDirectory();
+        NodeStore store = Open(temp.Data);
+        string path = Path.Combine(temp.Data, "lock");
+        string descriptor = Directory.EnumerateFileSystemEntries("/proc/self/fd").Single(entry => new FileInfo(entry).LinkTarget == path);
+        int copy = Duplicate(int.Parse(Path.GetFileName(descriptor), System.Globalization.CultureInfo.InvariantCulture));
+        Assert.True(copy >= 0);
+
+        await store.DisposeAsync();
+        await Open(temp.Data).DisposeAsync();
+
+        Assert.Equal(0, Close(copy));
+    }
+
+    [LibraryImport("libc", EntryPoint = "dup")]
+    private static partial int Duplicate(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    private static partial int Close(int descriptor);
 
     [Fact]
     public async Task A_directory_of_another_node_is_refused()
@@ -342,7 +366,7 @@ public sealed class NodeStoreTests
             for (int i = 0; i < 10; i++, last += 20)
                 await group.PersistAsync(Append(Commands(last + 1, last + 20, 1, 1_000)));
             await group.PersistAsync(InForce(await group.WriteSnapshotAsync(last, 1, new byte[100]), last - 10));
-            await UntilAsync(() => store.Lag.Records == 0 && !files.HasUnsynced("raft-") && !store.HasDeletions);
+            await UntilAsync(() => store.CoveredSequence == store.DurableSequence && !store.HasDeletions);
             sizes.Add(files.Content(files.Paths.Single(path => path.EndsWith(".db", StringComparison.Ordinal))).Length);
         }
 
@@ -350,11 +374,12 @@ public sealed class NodeStoreTests
     }
 
     [Fact]
-    public async Task Three_hundred_groups_open_fast()
+    public async Task Opening_three_hundred_groups_takes_a_few_calls_for_each()
     {
-        using var temp = new TempDirectory();
-        StorageSettings settings = StorageSettings.Default with { OnFailure = _ => { } };
-        await using (NodeStore store = Open(temp.Data, settings))
+        // Bytes and calls grow with what is stored, and not with its square; what that means in seconds is the benchmark's.
+        var files = new SimulatedFiles();
+        StorageSettings settings = Small with { Files = files, SegmentBytes = 1 << 20, DatabaseLogBytes = 4 << 20, ChunkBytes = 64 << 10 };
+        await using (NodeStore store = Open("/data", settings))
         {
             for (int g = 0; g < 300; g++)
             {
@@ -364,13 +389,17 @@ public sealed class NodeStoreTests
             }
         }
 
-        long before = Stopwatch.GetTimestamp();
-        await using NodeStore again = Open(temp.Data, settings);
+        int calls = 0;
+        files.Cost = (_, _) =>
+        {
+            calls++;                                // one at a time
+            return TimeSpan.Zero;
+        };
+        await using NodeStore again = Open("/data", settings);
         await Task.WhenAll(again.GroupIds.Select(id => again.Group(id).LoadAsync(1 << 20, CancellationToken.None).AsTask()));
-        TimeSpan took = Stopwatch.GetElapsedTime(before);
 
         Assert.Equal(300, again.GroupIds.Count);
-        Assert.True(took < TimeSpan.FromSeconds(5), $"Opening took {took}.");
+        Assert.InRange(calls, 300, 20 * 300);
     }
 
     private static async Task UntilAsync(Func<bool> condition)

@@ -6,13 +6,13 @@ namespace Raft.Api.Tests.Support;
 /// <summary>The whole journal of one node, read page by page.</summary>
 internal static class Journal
 {
-    public static async Task<List<string>> ReadAllAsync(NodeProcess node, string query = "")
+    public static async Task<List<string>> ReadAllAsync(NodeProcess node, string query = "", string group = "default")
     {
         var lines = new List<string>();
         long from = 1;
         while (true)
         {
-            JsonElement page = await node.GetJsonAsync(string.Create(CultureInfo.InvariantCulture, $"/v1/entries?from={from}&limit=1000{query}"));
+            JsonElement page = await node.GetJsonAsync(string.Create(CultureInfo.InvariantCulture, $"/v1/groups/{group}/entries?from={from}&limit=1000{query}"));
             JsonElement entries = page.GetProperty("entries");
             foreach (JsonElement entry in entries.EnumerateArray())
             {

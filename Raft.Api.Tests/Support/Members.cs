@@ -19,8 +19,9 @@ internal static class Members
     public static Task WaitUntilVotersAreAsync(this NodeProcess node, params string[] voters) => node.WaitAsync(
         async () =>
         {
+            // In a joint configuration they are voters, and the former ones still decide with them.
             MemberView[] members = await node.MemberViewsAsync();
-            return members.All(member => member.Kind == "voter") && members.Select(member => member.Node).Order(StringComparer.Ordinal).SequenceEqual(voters);
+            return await node.SettledVotersAsync() is not null && members.All(member => member.Kind == "voter") && members.Select(member => member.Node).Order(StringComparer.Ordinal).SequenceEqual(voters);
         },
         $"the voters to be {string.Join(", ", voters)}");
 

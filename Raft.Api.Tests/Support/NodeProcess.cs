@@ -23,12 +23,12 @@ public sealed class NodeProcess : IAsyncDisposable
         }
     };
 
-    public NodeProcess(string id, string dataDirectory, int apiPort, int peerPort)
+    public NodeProcess(string id, string dataDirectory, int apiPort, int peerPort, string address = "127.0.0.1")
     {
         Id = id;
         DataDirectory = dataDirectory;
-        ApiUrl = $"http://127.0.0.1:{apiPort}";
-        PeerUrl = $"http://127.0.0.1:{peerPort}";
+        ApiUrl = $"http://{address}:{apiPort}";
+        PeerUrl = $"http://{address}:{peerPort}";
         Settings = new()
         {
             ["Raft__NodeId"] = id,
@@ -60,11 +60,17 @@ public sealed class NodeProcess : IAsyncDisposable
     /// <summary>What stands before <c>dotnet</c>, for example strace.</summary>
     public List<string> Wrapper { get; } = [];
 
+    /// <summary>Gets every line that the process writes, in its order.</summary>
+    public Action<string>? OnLine { get; init; }
+
     public HttpClient Http { get; }
 
     public int ProcessId => _process?.Id ?? throw new InvalidOperationException($"{Id} was never started.");
 
     public bool IsRunning => _process is { HasExited: false };
+
+    /// <summary>Null while it runs and before its first start.</summary>
+    public int? ExitCode => _process is { HasExited: true } ended ? ended.ExitCode : null;
 
     /// <summary>Everything that the process has written, all starts together.</summary>
     public string Output
@@ -197,7 +203,13 @@ public sealed class NodeProcess : IAsyncDisposable
     {
         if (IsRunning)
             await KillAsync();
-        _process?.Dispose();
+        if (_process is not null)
+        {
+            lock (Running)
+                Running.Remove(_process);
+            _process.Dispose();
+        }
+
         Http.Dispose();
         _sockets.Dispose();
     }
@@ -212,6 +224,7 @@ public sealed class NodeProcess : IAsyncDisposable
             return;
         lock (_output)
         {
+            OnLine?.Invoke(line);
             _output.Append(line).Append('\n');
             if (_output.Length > 4 << 20)
                 _output.Remove(0, 1 << 20);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 
 namespace Raft.Api.Tests.Support;
 
@@ -20,7 +21,7 @@ internal static class Wait
                     return;
                 last = null;
             }
-            catch (Exception error) when (error is HttpRequestException or IOException or OperationCanceledException)
+            catch (Exception error) when (error is HttpRequestException or IOException or SocketException or OperationCanceledException)
             {
                 last = error;
             }

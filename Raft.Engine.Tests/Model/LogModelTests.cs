@@ -91,7 +91,7 @@ public sealed class LogModelTests
             case LogStep.Reset when number % 4 == 0:
                 long at = model.LastIndex + 1 + (number % 5);
                 long termThere = model.LastTerm + (number % 2);
-                log.ResetTo(new LogIndex(at), new Term(termThere));
+                log.ResetTo(new LogIndex(at), new Term(termThere), timeMs: 0);
                 (model.SnapshotIndex, model.SnapshotTerm, model.DeletedTo, model.DeletedTerm, model.Released) = (at, termThere, at, termThere, at);
                 model.Entries.Clear();
                 break;

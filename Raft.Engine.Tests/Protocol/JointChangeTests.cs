@@ -30,6 +30,18 @@ public class JointChangeTests
         return isCommitted ? phase + " committed" : phase;
     }
 
+    /// <summary>A configuration without a voter could never be left again: n3 on a new disk only joins at first, and the others
+    /// would have left by then. Found by the simulator.</summary>
+    [Fact]
+    public void A_change_that_would_leave_nobody_to_vote_is_refused()
+    {
+        ProtocolCluster cluster = Cluster(3);
+        var newDisk = new Member(IdOf(3).Node, new StorageId(77), MemberKind.Voter, "http://n3:1", "http://n3:2");
+        ChangeResult result = cluster.Leader.Protocol.ProposeChange(new MembershipChange { Set = [newDisk] }, timeMs: 1);
+        Assert.Equal(ChangeOutcome.Invalid, result.Outcome);
+        Assert.False(cluster.Leader.Protocol.Configuration.IsJoint);
+    }
+
     /// <summary>
     /// B9 13, B2 test_confchange_abc_to_cde, rule 8. The leader dies at every single message of a change of all members but
     /// one, and stays away or comes back. Whatever it had done of the change, nothing is lost, and once its target is

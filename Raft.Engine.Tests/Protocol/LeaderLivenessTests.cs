@@ -101,13 +101,15 @@ public class LeaderLivenessTests
     {
         var solo = new Solo(voters: 3, learners: 1);
         solo.BecomeLeader();
-        foreach (int peer in new[] { 2, 3, 4 })
-            solo.Tell(solo.Accept(peer, match: 2, commit: 2));
+        AppendReply[] answers = [.. new[] { 2, 3, 4 }.Select(peer => solo.Accept(peer, match: 2, commit: 2))];
+        solo.Tell(answers);
 
         Assert.Equal(3, solo.Tick().OfType<AppendRequest>().Count());
+        solo.Tell(answers);
         solo.Liveness.Following.Add(IdOf(2));
         solo.Liveness.Following.Add(IdOf(4));
         Assert.Equal(IdOf(3), Assert.Single(solo.Tick().OfType<AppendRequest>()).To);
+        solo.Tell(answers);
         solo.Liveness.Following.Add(IdOf(3));
         Assert.Empty(solo.Tick(5));
     }
@@ -211,5 +213,68 @@ public class LeaderLivenessTests
         solo.Tell(solo.Append(term: 9, previous: 1, previousTerm: 1));
         Assert.Equal(4, solo.Node.RoleChanges.Count);
         Assert.Equal(new RoleChange(Role.Follower, new Term(9), IdOf(2)), solo.Node.RoleChanges[^1]);
+    }
+
+    /// <summary>
+    /// Rule 5: it knew of the commit before it was started anew. Then every append is lost until a read round has made the leader known
+    /// to it, so that it follows and gets no heartbeat: it must hear of the commit all the same, though nothing new happens.
+    /// </summary>
+    [Fact]
+    public void A_peer_that_was_started_anew_is_told_of_the_commit_whatever_it_knew_before()
+    {
+        ProtocolCluster cluster = new ProtocolCluster(voters: 3).Checked();
+        ProtocolNode leader = cluster.Elect(1);
+        cluster.Write("a");
+        cluster.Tick(5);
+        cluster[3].Crash();
+        cluster[3].Start();
+        cluster.Filter = message => message is not AppendRequest || message.To != IdOf(3);
+        leader.Protocol.StartRead();
+        cluster.TickUntil(() => cluster[3].Protocol.Leader == leader.Id);
+
+        cluster.Filter = _ => true;
+        cluster.TickUntil(() => cluster[3].Protocol.CommitIndex == leader.Protocol.CommitIndex, ticksMax: 2);
+        Assert.Equal(["a"], CommandsOf(cluster[3]));
+    }
+
+    /// <summary>The word of an earlier start may come late: it says nothing of what the later one knows.</summary>
+    [Fact]
+    public void What_an_earlier_start_knew_of_the_commit_does_not_count_for_the_later()
+    {
+        var solo = new Solo(voters: 3);
+        solo.BecomeLeader();
+        solo.Liveness.Following.UnionWith([IdOf(2), IdOf(3)]);
+        AppendReply before = solo.Accept(3, match: 2, commit: 2) with { SenderStart = 1 };
+        solo.Tell(solo.Accept(2, match: 2, commit: 2), before);
+        Assert.Empty(solo.Tick());
+
+        AppendReply after = solo.Accept(3, match: 2, commit: 0) with { SenderStart = 2 };
+        solo.Tell(after, before);
+        Assert.Equal(2, Assert.Single(solo.Tick().OfType<AppendRequest>(), request => request.To == IdOf(3)).CommitIndex.Value);
+    }
+
+    /// <summary>Rule 4: the others' answers end the round, so it is not sent again, and nothing else happens. A voter that lives and
+    /// follows must not count as dead for ever for one lost message.</summary>
+    [Fact]
+    public void A_lost_answer_to_a_read_round_does_not_make_a_live_voter_dead()
+    {
+        ProtocolCluster cluster = new ProtocolCluster(voters: 3).Checked();
+        ProtocolNode leader = cluster.Elect(1);
+        cluster.Write("a");
+        cluster.Tick(5);
+        cluster.Filter = message => message is not ReadQuorumReply || message.From != IdOf(3);
+        leader.Protocol.StartRead();
+        cluster.Settle();
+        Assert.Single(leader.ReadsReady);
+        cluster.Tick(30);
+
+        cluster[2].Crash();
+        for (int i = 0; i < 50; i++)
+        {
+            cluster.Tick();
+            Assert.Equal(Role.Leader, leader.Protocol.Role);
+        }
+
+        Assert.Equal(2, leader.Protocol.CurrentTerm.Value);
     }
 }

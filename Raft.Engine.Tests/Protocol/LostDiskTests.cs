@@ -242,4 +242,38 @@ public class LostDiskTests
         cluster.TickUntil(() => cluster.LeaderOrNull is not null, ticksMax: 11);
         Assert.NotEqual(IdOf(1), cluster.Leader.Id);
     }
+
+    /// <summary>Rules 8 and 13: a member joins and never comes, so nothing else that is wanted happens; but this must, and n4 is still wanted after it.</summary>
+    [Fact]
+    public void A_disk_that_lost_data_leaves_the_voters_though_a_joining_member_never_comes()
+    {
+        Solo solo = Leader();
+        solo.Liveness.Dead.Add(IdOf(4));
+        solo.Tell(solo.Accept(2, match: 4) with { SenderStart = 1 });
+        MembershipChange change = new() { Add = [MemberOf(4), MemberOf(5, MemberKind.Learner)] };
+        Assert.Equal(ChangeOutcome.Appended, solo.Protocol.ProposeChange(change, timeMs: 1).Outcome);
+        solo.Tell();
+        solo.Tell(solo.Accept(2, match: 5) with { SenderStart = 1 });
+
+        solo.Tell(solo.Reject(2, previous: 5, last: 1) with { SenderStart = 2 });
+        solo.Tick();
+        Assert.True(solo.Protocol.Configuration.IsJoint);
+        Assert.Equal([IdOf(1), IdOf(3), IdOf(4)], solo.Protocol.Configuration.Current.Select(member => member.Id));
+        solo.Tell(solo.Accept(3, match: 6));
+        solo.Tell(solo.Accept(3, match: 7));
+        Assert.Equal((false, 7L), (solo.Protocol.Configuration.IsJoint, solo.Protocol.CommitIndex.Value));
+        Assert.Equal([IdOf(1), IdOf(3), IdOf(4), IdOf(5)], solo.Protocol.Configuration.Target.Select(member => member.Id));
+        Assert.Equal(MemberKind.Joining, solo.Protocol.Configuration.Current.Single(member => member.Id == IdOf(4)).Kind);
+
+        // It comes after all, and the rest is done.
+        solo.Liveness.Dead.Clear();
+        for (int i = 0; i < 10 && !solo.Protocol.Configuration.IsJoint; i++)
+        {
+            solo.Tick();
+            solo.Tell(solo.Accept(4, solo.Protocol.LastIndex.Value, commit: solo.Protocol.CommitIndex.Value));
+        }
+
+        Assert.Equal([IdOf(1), IdOf(3), IdOf(4)], MembershipRules.VotersOf(solo.Protocol.Configuration.Current));
+        Assert.Contains(solo.Protocol.Configuration.Current, member => member.Id == IdOf(5));
+    }
 }

@@ -127,8 +127,10 @@ internal sealed class ProtocolNode
     {
         switch (Protocol.JudgeSnapshot(from, start, term, LogIndex.Zero, descriptor))
         {
+            case SnapshotVerdict.NotNeeded when Protocol.DurableIndex < descriptor.Index:
+                return false;       // a server answers once the disk has it; the leader asks again
             case SnapshotVerdict.NotNeeded:
-                Installed.Add((from, term, Protocol.CommitIndex));
+                Installed.Add((from, term, LogIndex.Min(Protocol.CommitIndex, Protocol.DurableIndex)));
                 return true;
             case SnapshotVerdict.Refused:
                 return false;

@@ -43,6 +43,19 @@ public class RaftLogTests
         }
     }
 
+    /// <summary>The last entry before a snapshot may be hours ahead of the next leader's clock. Found by the simulator.</summary>
+    [Fact]
+    public void Time_goes_on_from_a_snapshot_that_has_no_log_behind_it()
+    {
+        var snapshot = new SnapshotDescriptor("s", new LogIndex(10), new Term(2), Configuration.Empty, LogIndex.Zero, 0, 0) { TimeMs = 5000 };
+        Assert.Equal(5000, new RaftLog(PersistedState.Empty with { Snapshot = snapshot }, maxCacheBytes: 0).LastTimeMs);
+
+        var log = new RaftLog(PersistedState.Empty, maxCacheBytes: 0);
+        log.Append(Solo.EntryOf(1, 1));
+        log.ResetTo(snapshot.Index, snapshot.Term, snapshot.TimeMs);
+        Assert.Equal(5000, log.LastTimeMs);
+    }
+
     private static void Check(RaftLog log, List<Entry> model, long released, long cacheBytes)
     {
         Assert.Equal(model.Count, log.LastIndex.Value);

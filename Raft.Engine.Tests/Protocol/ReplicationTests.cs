@@ -294,6 +294,31 @@ public class ReplicationTests
         Assert.Equal(100, CommandsOf(cluster[3]).Length);
     }
 
+    /// <summary>Rule 5: whatever way entries come, at most so many appends are under way. Found by the simulator.</summary>
+    [Fact]
+    public void Entries_that_were_read_from_the_disk_respect_the_window()
+    {
+        var cluster = new ProtocolCluster(voters: 3, adjust: settings => settings with { MaxCacheBytes = 200, MaxAppendBytes = 100, MaxInFlightAppends = 2 });
+        ProtocolNode leader = cluster.Elect(1);
+        cluster[3].Crash();
+        for (int i = 0; i < 100; i++)
+        {
+            Add(leader, $"c{i}");
+            cluster.Settle();
+        }
+
+        leader.AnswersReads = false;
+        cluster[3].Start();
+        cluster.Tick(5);
+        EntriesWanted wanted = leader.EntriesWanted.Single();
+        leader.Protocol.OnEntriesRead(wanted.Peer, wanted.From, leader.Disk.Read(wanted with { MaxBytes = 5000 }));
+        Assert.Equal(2, leader.Protocol.Peers.Single(peer => peer.Server == IdOf(3)).InFlightAppends);
+
+        leader.AnswersReads = true;
+        cluster.Tick(30);
+        Assert.Equal(100, CommandsOf(cluster[3]).Length);
+    }
+
     /// <summary>Found by seed 507179: an acknowledgement of earlier entries overtakes the read, and the peer must not wait for ever.</summary>
     [Fact]
     public void An_acknowledgement_that_overtakes_a_read_does_not_leave_the_peer_paused()

@@ -215,4 +215,29 @@ public class SnapshotSendingTests
         cluster.TickUntil(() => cluster.LeaderOrNull == cluster[3], ticksMax: 10);
         Assert.Equal(10, CommandsOf(cluster[3]).Length);
     }
+
+    /// <summary>It is gone for less than a tick, so that all that is known of it is kept; only its transfer was aborted.</summary>
+    [Fact]
+    public void A_member_that_comes_back_while_its_snapshot_was_under_way_is_sent_one_anew()
+    {
+        var solo = new Solo(voters: 2, learners: 1, adjust: settings => settings with { SnapshotTrailingEntries = 0 });
+        solo.BecomeLeader();
+        solo.Liveness.Following.UnionWith([IdOf(2), IdOf(3)]);
+        Add(solo.Node, "x");
+        solo.Tell(solo.Accept(2, match: 2));
+        solo.Tell(solo.Accept(2, match: 3, commit: 3));
+        solo.Node.TakeSnapshot();
+        solo.Tell();
+        solo.Tick();
+        solo.Tell(solo.Reject(3, previous: 1, last: 0));
+        Assert.Single(solo.Node.SnapshotsToSend);
+
+        solo.Protocol.ProposeChange(new MembershipChange { Remove = [IdOf(3)] }, timeMs: 1);
+        solo.Tell();
+        solo.Tell(solo.Accept(2, match: 4, commit: 4));
+        solo.Node.SnapshotsToSend.Clear();                                    // who leaves gets none any more
+        solo.Protocol.ProposeChange(new MembershipChange { Add = [MemberOf(3, MemberKind.Learner)] }, timeMs: 1);
+        solo.Tell();
+        Assert.Equal(IdOf(3), Assert.Single(solo.Node.SnapshotsToSend).Peer);
+    }
 }

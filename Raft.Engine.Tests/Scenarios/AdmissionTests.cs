@@ -32,6 +32,31 @@ public sealed class AdmissionTests
     });
 
     [Fact]
+    public void A_leader_that_takes_no_commands_refuses_its_own_the_waiting_and_the_forwarded_and_goes_on_otherwise() => Cluster.Run(3, seed: 102, settings: Small, scenario: async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        leader.Machine.Hold();
+        List<Task<AddedEntry>> first = [.. Enumerable.Range(0, 15).Select(n => leader.AddAsync(Command(n)))];
+        Task<AddedEntry> waiting = leader.AddAsync(Command(15));
+        await cluster.PassAsync(0.2);
+
+        leader.Server.CommandStop = "The disk is nearly full.";
+        leader.Machine.Release();
+
+        OutOfSpaceException refused = await Expect.FailsAsync<OutOfSpaceException>(waiting);
+        Assert.Equal((WriteOutcome.NotSubmitted, "The disk is nearly full."), (refused.Outcome, refused.Message));
+        await Expect.FailsAsync<OutOfSpaceException>(leader.AddAsync(Command(16)));
+        await Expect.FailsAsync<OutOfSpaceException>(followers[0].AddAsync(Command(17)));
+        await Expect.AllAsync(first);
+        await leader.ReadAsync();
+        await leader.Server.AddSystemEntryAsync(new byte[] { 1 }, WaitFor.Committed, CancellationToken.None);
+
+        leader.Server.CommandStop = null;
+        await followers[0].AddAsync(Command(18));
+        await cluster.ConvergesToAsync([.. Enumerable.Range(0, 15).Select(Command), "\u0001", Command(18)]);
+    });
+
+    [Fact]
     public void A_group_without_quorum_holds_its_share_and_no_more() => Cluster.Run(3, seed: 92, settings: Small, scenario: async cluster =>
     {
         (Member leader, _) = await cluster.RolesAsync();
@@ -220,5 +245,30 @@ public sealed class AdmissionTests
         Assert.Equal((500 - 333) * 10, admission.ChargedBytes);
         Assert.True(admission.ReleaseUpTo(new LogIndex(2_000)));
         Assert.Equal(0, admission.ChargedBytes);
+    }
+
+    /// <summary>Rule 7: a group without quorum may hold the whole budget for days.</summary>
+    [Fact]
+    public void A_group_that_waits_for_the_shared_budget_asks_to_be_woken_once_however_long_it_waits()
+    {
+        var budget = new MemoryBudget(1_000);
+        Assert.True(budget.TryCharge(900));
+        int wakes = 0;
+        var admission = new Admission(1 << 20, budget, wake: () => wakes++);
+        for (int tick = 0; tick < 100; tick++)
+        {
+            Assert.False(admission.TryReserve(500));
+            admission.ExpireWaiting(now: 0);
+        }
+
+        budget.Release(400);
+        Assert.Equal(1, wakes);
+
+        admission.OnWoken();
+        Assert.False(admission.TryReserve(500));
+        budget.Release(400);
+        Assert.Equal(2, wakes);
+        admission.OnWoken();
+        Assert.True(admission.TryReserve(500));
     }
 }

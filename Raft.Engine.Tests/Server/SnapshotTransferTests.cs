@@ -266,4 +266,24 @@ public sealed class SnapshotTransferTests
 
         Assert.Equal((1, ChunkBytes), (most, largest));
     });
+
+    /// <summary>The transfer is aborted when it leaves, and nobody hears of that: the next one must not wait for its end.</summary>
+    [Fact]
+    public void A_learner_that_is_removed_and_added_again_during_its_transfer_catches_up() => Cluster.Run(
+        3, seed: 335, learners: 1, settings: one => Small(one) with { SnapshotSendBytesPerSecond = 4_000 }, scenario: async cluster =>
+    {
+        Member leader = await cluster.LeaderAsync();
+        Member learner = cluster.Members[3];
+        cluster.Network.Isolate(learner.Id);
+        for (int n = 0; n < 100; n++)
+            await leader.AddAsync($"command {n}");
+        await leader.Server.TriggerSnapshotAsync(default);
+        cluster.Network.Heal();
+        await cluster.World.UntilAsync(() => leader.Server.Status.SnapshotTransfers.Count > 0, "a transfer");
+
+        await leader.Server.ModifyConfigurationAsync(add: [], remove: [learner.Id], default);
+        await leader.Server.ModifyConfigurationAsync(add: [cluster.Configuration.Current.Single(member => member.Id == learner.Id)], remove: [], default);
+
+        await CaughtUpAsync(cluster, learner, leader);
+    });
 }

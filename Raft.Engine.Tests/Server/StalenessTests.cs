@@ -55,17 +55,47 @@ public sealed class StalenessTests
     });
 
     [Fact]
+    public void A_follower_of_an_idle_leader_is_as_fresh_as_the_last_frame() => Cluster.Run(3, seed: 394, async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        await leader.AddAsync("one");
+        await cluster.PassAsync(30);
+        Assert.All(followers, follower => Assert.InRange(follower.Server.Staleness!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(0.4)));
+
+        // It went on without this one: the last quiet frame counts, and no later one.
+        cluster.Network.Isolate(followers[0].Id);
+        await cluster.PassAsync(0.2);
+        await leader.AddAsync("two");
+        await cluster.PassAsync(30);
+        Assert.InRange(followers[0].Server.Staleness!.Value, TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(31));
+        Assert.InRange(followers[1].Server.Staleness!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(0.4));
+    });
+
+    [Fact]
+    public void A_quiet_word_that_a_message_has_passed_by_says_nothing()
+    {
+        var time = new VirtualTime();
+        var freshness = new Freshness(time);
+        freshness.OnLeaderCommit(new LogIndex(9), applied: new LogIndex(5), TimeSpan.Zero);
+        time.AdvanceTo(time.Ticks + TimeSpan.TicksPerSecond);
+
+        freshness.OnLeaderCommit(new LogIndex(5), applied: new LogIndex(5), TimeSpan.FromSeconds(0.1));
+
+        Assert.Null(freshness.Age);
+    }
+
+    [Fact]
     public void An_old_message_that_comes_late_says_nothing_new()
     {
         var time = new VirtualTime();
         var freshness = new Freshness(time);
         Assert.Null(freshness.Age);
-        freshness.OnLeaderCommit(new LogIndex(5), applied: new LogIndex(5));
+        freshness.OnLeaderCommit(new LogIndex(5), applied: new LogIndex(5), TimeSpan.Zero);
         time.AdvanceTo(time.Ticks + TimeSpan.TicksPerSecond);
-        freshness.OnLeaderCommit(new LogIndex(9), applied: new LogIndex(5));
+        freshness.OnLeaderCommit(new LogIndex(9), applied: new LogIndex(5), TimeSpan.Zero);
         time.AdvanceTo(time.Ticks + TimeSpan.TicksPerSecond);
 
-        freshness.OnLeaderCommit(new LogIndex(4), applied: new LogIndex(5));
+        freshness.OnLeaderCommit(new LogIndex(4), applied: new LogIndex(5), TimeSpan.Zero);
         Assert.Equal(TimeSpan.FromSeconds(2), freshness.Age);
 
         freshness.OnApplied(new LogIndex(9));

@@ -20,7 +20,10 @@ public sealed partial class DefectTests
         Assert.Equal(2, source.Split(defect.Groups["old"].Value).Length);
         Assert.NotEqual(defect.Groups["old"].Value, defect.Groups["new"].Value);
         if (!defect.Groups["test"].Success)
+        {
+            Assert.True(defect.Groups["seeds"].Success, $"{name} names neither a test nor a number of seeds");
             return;
+        }
 
         string test = defect.Groups["test"].Value;
         (string type, string method) = (test[..test.LastIndexOf('.')], test[(test.LastIndexOf('.') + 1)..]);

@@ -78,6 +78,9 @@ public sealed class DestinationNotAliveException(ServerId destination, string? d
 /// lags behind what is written. Nothing was submitted: come again later, and slower. Rule 7.</summary>
 public sealed class OverloadedException(string detail) : RaftException(detail, WriteOutcome.NotSubmitted);
 
+/// <summary>The leader takes no commands: its disk is nearly full. Nothing was submitted: come again once there is room.</summary>
+public sealed class OutOfSpaceException(string detail) : RaftException(detail, WriteOutcome.NotSubmitted);
+
 /// <summary>The caller's time was up, or it cancelled, before anything was submitted (a write) or confirmed (a read). The
 /// message names the voters that are not alive when a quorum is missing.</summary>
 public sealed class RaftTimeoutException(string detail, WriteOutcome outcome = WriteOutcome.NotSubmitted) : RaftException(detail, outcome);

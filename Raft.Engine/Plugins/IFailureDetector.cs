@@ -19,4 +19,9 @@ public interface IFailureDetector
 }
 
 /// <summary>What a server says of itself: its term, whether it leads, and whom it follows.</summary>
-public readonly record struct GroupStatus(Term Term, bool IsLeader, ServerId? Follows);
+public readonly record struct GroupStatus(Term Term, bool IsLeader, ServerId? Follows)
+{
+    /// <summary>A leader's, when nothing has happened for a while: all its log up to here is committed. Null: it is at work, or does not
+    /// lead.</summary>
+    public LogIndex? QuietCommit { get; init; }
+}

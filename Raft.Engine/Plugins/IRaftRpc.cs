@@ -124,6 +124,9 @@ public enum CallRefusal : byte
 
     /// <summary>There is no other voter to hand leadership to.</summary>
     NoOtherVoter = 10,
+
+    /// <summary>The leader's disk is nearly full.</summary>
+    OutOfSpace = 11,
 }
 
 /// <summary>A piece of a snapshot on its way from the leader. Without bytes it asks where to go on.</summary>

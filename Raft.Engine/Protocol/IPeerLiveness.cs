@@ -17,7 +17,18 @@ public interface IPeerLiveness
 
     /// <summary>A fresh frame of that server speaks of this group.</summary>
     bool IsAlive(ServerId server);
+
+    /// <summary>What a fresh frame says of the leader of this very term: up to where all its log is committed, and how long ago the frame
+    /// came. Null: it is at work, or nothing fresh is known. Followers of an idle group know by it how fresh they are; an
+    /// implementation that never knows only makes them look staler than they are.</summary>
+    /// <remarks>The age is that of the frame or older; never that of a newer one.</remarks>
+    QuietWord? QuietWord(ServerId server, Term term) => null;
 }
+
+/// <summary>An idle leader's word.</summary>
+/// <param name="Commit">All up to here is committed, and there is nothing more.</param>
+/// <param name="Age">How long ago the word came, at least.</param>
+public readonly record struct QuietWord(LogIndex Commit, TimeSpan Age);
 
 /// <summary>What a liveness frame says about a leader.</summary>
 public enum LeaderSign : byte

@@ -74,6 +74,15 @@ internal static class MembershipRules
         return hasSameVoters ? Configuration.Of(members) : Configuration.Of(members) with { Previous = now.Current };
     }
 
+    /// <summary>Without this server, at once, and what else is wanted as before; null when no voter would be left.</summary>
+    public static Configuration? Without(Configuration now, ServerId server)
+    {
+        List<Member> left = [.. now.Current.Where(member => member.Id != server)];
+        return VotersOf(left).Any()
+            ? Step(now, left)! with { Target = [.. now.Target.Where(member => member.Id != server)] } // a member leaves: never null
+            : null;
+    }
+
     public static bool AreSame(IReadOnlyList<Member> a, IReadOnlyList<Member> b) =>
         a.Count == b.Count && a.All(member => b.Contains(member));
 

@@ -27,7 +27,12 @@ public readonly record struct TermAndVote(Term Term, ServerId? Vote);
 /// <param name="SizeBytes">Bytes of the content.</param>
 /// <param name="Hash">The XxHash128 of the content.</param>
 public sealed record SnapshotDescriptor(
-    string SnapshotId, LogIndex Index, Term Term, Configuration Configuration, LogIndex ConfigurationIndex, long SizeBytes, UInt128 Hash);
+    string SnapshotId, LogIndex Index, Term Term, Configuration Configuration, LogIndex ConfigurationIndex, long SizeBytes, UInt128 Hash)
+{
+    /// <summary>No entry that it covers has a later time stamp. A log that begins behind it goes on from here: time never falls
+    /// from one entry to the next, whoever leads, also where the log before is gone.</summary>
+    public long TimeMs { get; init; }
+}
 
 /// <summary>What a server finds on its disk at start.</summary>
 /// <param name="TermAndVote">Zero and none for a new group.</param>

@@ -34,6 +34,9 @@ internal sealed class Progress(ServerId id)
     public LogIndex CommitSent { get; set; }
     public LogIndex CommitKnown { get; set; }
 
+    /// <summary>The start count of what was heard of it last. A later start knows of no commit but its snapshot's.</summary>
+    public long HeardStart { get; private set; }
+
     /// <summary>Forwarded calls wait there for this commit index.</summary>
     public LogIndex WaitsFor { get; set; }
 
@@ -94,6 +97,16 @@ internal sealed class Progress(ServerId id)
 
     /// <summary>When it knows this index committed, it knows of its removal.</summary>
     public LogIndex DepartedAt { get; set; }
+
+    public void OnHeard(long start)
+    {
+        WasHeard = true;
+        IsAnswerDue = false;
+        if (start <= HeardStart)
+            return;
+        HeardStart = start;
+        CommitKnown = LogIndex.Zero;
+    }
 
     public void StartProbing(LogIndex next)
     {

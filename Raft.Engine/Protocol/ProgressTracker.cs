@@ -46,7 +46,9 @@ internal sealed class ProgressTracker
 
             progress.CanVote = configuration.CanVote(member.Id);
             progress.IsJoining = member.Kind == MemberKind.Joining;
-            progress.DepartingTicks = 0;        // it may have come back
+            if (progress.DepartingTicks > 0 && progress.State == ProgressState.Snapshot)
+                progress.WaitForSnapshot();     // it has come back: its transfer was aborted when it left, and nobody hears of that
+            progress.DepartingTicks = 0;
             if (_byId.TryAdd(member.Id, progress) && progress != Self)
                 peers.Add(progress);
         }

@@ -24,6 +24,7 @@ internal sealed class RaftLog
         _maxCacheBytes = maxCacheBytes;
         LogIndex snapshotIndex = state.Snapshot?.Index ?? LogIndex.Zero;
         _releasedIndex = snapshotIndex;
+        LastTimeMs = state.Snapshot?.TimeMs ?? 0;
 
         // A log that ends before the snapshot has nothing that the snapshot does not cover.
         bool holdsNothing = state.LastIndex < state.FirstIndex || state.LastIndex < snapshotIndex;
@@ -47,7 +48,7 @@ internal sealed class RaftLog
             foreach (Entry entry in state.RecentEntries)
                 PushBack(entry);
             Invariant.Holds(FirstInMemory + _count == LastIndex.Next);
-            LastTimeMs = state.RecentEntries[^1].TimeMs;
+            LastTimeMs = Math.Max(LastTimeMs, state.RecentEntries[^1].TimeMs);
         }
 
         for (LogIndex index = FirstInMemory; index <= _releasedIndex && index <= LastIndex; index = index.Next)
@@ -62,7 +63,7 @@ internal sealed class RaftLog
     /// <summary>The first index whose entry is in memory; above the last when none is.</summary>
     public LogIndex FirstInMemory { get; private set; }
 
-    /// <summary>The time stamp of the last entry, as far as it is known.</summary>
+    /// <summary>No entry of the log, or of what a snapshot covers before it, has a later time stamp.</summary>
     public long LastTimeMs { get; private set; }
 
     /// <summary>An entry in memory.</summary>
@@ -159,8 +160,9 @@ internal sealed class RaftLog
     }
 
     /// <summary>A snapshot takes the place of the whole log, which goes on behind it.</summary>
-    public void ResetTo(LogIndex index, Term term)
+    public void ResetTo(LogIndex index, Term term, long timeMs)
     {
+        LastTimeMs = timeMs;
         _runs.Clear();
         _ring = new Entry?[RingSizeMin];
         _head = 0;

@@ -34,6 +34,8 @@ public sealed partial class RaftProtocol
 
         if (MembershipRules.FirstStep(Configuration, wanted, change.IsForced) is not { } step)
             return Refused(ChangeOutcome.NothingToDo, "");
+        if (!MembershipRules.VotersOf(step.Current).Any())
+            return Refused(ChangeOutcome.Invalid, "Until those that join have caught up nobody would be left to vote: let a node on a new disk join first, and remove the others then.");
         if (!change.IsForced && SilentVotersThatMatter(step.Current) is { Length: > 0 } silent)
             return Refused(ChangeOutcome.Invalid, $"The change would leave no quorum: of its voters these are not alive: {silent}.");
 
@@ -47,6 +49,8 @@ public sealed partial class RaftProtocol
     {
         Invariant.Holds(!IsTransferring);
         Invariant.Holds(ConfigurationIndex <= _commitIndex);
+        if (Configuration.IsJoint)
+            configuration = configuration with { Target = Configuration.Target }; // the way out: what is still wanted stays
         EntryId? entry = AddEntry(EntryKind.Configuration, configuration.Encode(), timeMs);
         Invariant.Holds(entry is not null);
         return entry!.Value; // checked above
@@ -157,13 +161,19 @@ public sealed partial class RaftProtocol
         peer.RoundTicks = 0;
     }
 
-    /// <summary>A disk that lost what it had acknowledged may have lost votes too: it must not count any more. Rule 13</summary>
+    /// <summary>A disk that lost what it had acknowledged may have lost votes too: it must not count any more, whatever other
+    /// change waits for members that join. Rule 13</summary>
     private void RemoveLostData()
     {
+        if (Configuration.IsJoint || ConfigurationIndex > _commitIndex || IsTransferring)
+            return; // one change at a time
+
         foreach (Progress peer in _tracker!.Peers) // a leader has a tracker
         {
-            if (peer.HasLostData && ProposeChange(new MembershipChange { Remove = [peer.Id] }, _log.LastTimeMs).Outcome == ChangeOutcome.Appended)
-                return; // one change at a time
+            if (!peer.HasLostData || MembershipRules.Without(Configuration, peer.Id) is not { } step || SilentVotersThatMatter(step.Current).Length > 0)
+                continue;
+            AppendConfiguration(step, _log.LastTimeMs);
+            return;
         }
     }
 

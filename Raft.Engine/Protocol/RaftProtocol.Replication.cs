@@ -50,7 +50,10 @@ public sealed partial class RaftProtocol
     private void TickPeer(Progress peer)
     {
         peer.IsReadBlocked = false;
-        bool isFollowing = _liveness.IsFollowing(peer.Id, _term);
+
+        // The heartbeat of rule 4; and an answer that did not come (perhaps to a read round that others have ended): it is
+        // asked for again, or a live voter would count as dead for one lost message as long as nothing else happens.
+        bool isHeartbeatDue = !_liveness.IsFollowing(peer.Id, _term) || (peer.IsAnswerDue && !peer.WasHeard);
         switch (peer.State)
         {
             case ProgressState.Probe:
@@ -59,16 +62,16 @@ public sealed partial class RaftProtocol
                 return;
             case ProgressState.Snapshot:
                 peer.IsSnapshotBlocked = false;
-                peer.IsEmptyAppendDue |= !isFollowing;
+                peer.IsEmptyAppendDue |= isHeartbeatDue;
                 _isReplicationDue = true;
                 return;
         }
 
-        // Three reasons for an empty append: the heartbeat of rule 4; commit progress that nothing else will tell;
-        // appends that may be lost, which one behind them uncovers.
+        // Three reasons for an empty append: the heartbeat; commit progress that nothing else will tell; appends that may be
+        // lost, which one behind them uncovers.
         bool lagsOnCommit = peer.CommitKnown < LogIndex.Min(_commitIndex, peer.MatchIndex)
             && (peer.CommitSent < _commitIndex || peer.InFlightCount == 0);
-        peer.IsEmptyAppendDue |= !isFollowing || lagsOnCommit;
+        peer.IsEmptyAppendDue |= isHeartbeatDue || lagsOnCommit;
         peer.IsLossCheckDue = peer.NextIndex > peer.MatchIndex.Next && !peer.HasAcknowledged;
         _isReplicationDue |= peer.IsEmptyAppendDue || peer.IsLossCheckDue || peer.NextIndex <= _log.LastIndex; // else an idle group costs no poll
     }
@@ -148,7 +151,8 @@ public sealed partial class RaftProtocol
         peer.IsReading = true;
         peer.ReadFrom = peer.NextIndex;
         LogIndex last = LogIndex.Min(_log.FirstInMemory.Previous, _log.LastIndex);
-        int maxBytes = Math.Min(_settings.MaxInFlightBytes, 4 * _settings.MaxAppendBytes);
+        int appends = Math.Min(4, _settings.MaxInFlightAppends - peer.InFlightCount);
+        int maxBytes = (int)Math.Min(_settings.MaxInFlightBytes - peer.InFlightBytes, (long)appends * _settings.MaxAppendBytes);
         _entriesWanted.Add(new EntriesWanted(peer.Id, peer.NextIndex, last, maxBytes));
     }
 
@@ -163,7 +167,8 @@ public sealed partial class RaftProtocol
         _isReplicationDue = true;
         if (peer.NextIndex != from)
             return; // an acknowledgement has overtaken the read
-        for (int next = 0; next < entries.Count;)
+        // What finds no room any more, because acknowledgements are missing, is read again.
+        for (int next = 0; next < entries.Count && peer.InFlightCount < _settings.MaxInFlightAppends && peer.InFlightBytes < _settings.MaxInFlightBytes;)
         {
             int count = 0;
             long bytes = 0;
@@ -220,7 +225,8 @@ public sealed partial class RaftProtocol
         if (received > _log.LastIndex)
             return; // not our log: nothing that a server of this term can say
 
-        peer.CommitKnown = reply.CommitIndex; // falls when the peer was started anew
+        if (reply.SenderStart == peer.HeardStart)
+            peer.CommitKnown = reply.CommitIndex; // an earlier start's word says nothing of what this one knows
         if (reply.MatchIndex >= peer.AcknowledgedIndex)
             (peer.AcknowledgedStart, peer.AcknowledgedIndex) = (reply.SenderStart, reply.MatchIndex);
         bool isProgress = peer.Acknowledge(reply.MatchIndex);

@@ -107,7 +107,7 @@ public sealed partial class RaftProtocol
         // the log would match; so nothing acknowledged goes that the snapshot does not cover.
         Invariant.Holds(_matchedIndex < descriptor.Index);
         ForgetOnDisk(_log.FirstIndex);
-        _log.ResetTo(descriptor.Index, descriptor.Term);
+        _log.ResetTo(descriptor.Index, descriptor.Term, descriptor.TimeMs);
         _handedIndex = descriptor.Index;
         _deleteThrough = descriptor.Index;
         _isResetDue = true;

@@ -127,6 +127,9 @@ public sealed partial class RaftProtocol
     public LogIndex LastIndex => _log.LastIndex;
     public LogIndex FirstIndex => _log.FirstIndex;
 
+    /// <summary>No entry of the log, or of what a snapshot covers before it, has a later time stamp.</summary>
+    public long LastTimeMs => _log.LastTimeMs;
+
     /// <summary>In force: the last one in the log, committed or not.</summary>
     public Configuration Configuration => _configurations[^1].Configuration;
     public LogIndex ConfigurationIndex => _configurations[^1].Index;
@@ -151,12 +154,7 @@ public sealed partial class RaftProtocol
         // What is meant for another disk under our name must not be read. Rule 12
         if (message.To != _self || message.From == _self || message.From.Node.Value is null)
             return;
-        if (_tracker?.Find(message.From) is { } peer)
-        {
-            peer.WasHeard = true;
-            peer.IsAnswerDue = false;
-        }
-
+        _tracker?.Find(message.From)?.OnHeard(message.SenderStart);
         switch (message)
         {
             case VoteRequest request:
@@ -245,7 +243,8 @@ public sealed partial class RaftProtocol
     /// <summary>A liveness frame brought news, or a connection ended: ask the view again now and not at the next tick.</summary>
     public void OnLivenessChanged() => ReviewLeader();
 
-    private bool IsTermDurable => _durableTermAndVote.Term == _term;
+    /// <summary>A restart would find the current term.</summary>
+    internal bool IsTermDurable => _durableTermAndVote.Term == _term;
 
     /// <summary>What is committed and durable can be read from the disk, for a lagging peer and for a lagging state machine.</summary>
     private void ReleaseMemory() => _log.Release(LogIndex.Min(_commitIndex, _durableIndex));

@@ -103,10 +103,13 @@ internal sealed class Admission(long groupBytesMax, MemoryBudget? shared, Action
 
     public void Dequeue() => _waiting.Dequeue();
 
+    /// <summary>The wake-up has come: the next one is asked for when it is needed. One is under way at the most, however long
+    /// nobody releases anything.</summary>
+    public void OnWoken() => _isWokenAtRelease = false;
+
     /// <summary>Ends those whose deadline has passed, and forgets those that gave up: they may be many when the head is stuck.</summary>
     public void ExpireWaiting(long now)
     {
-        _isWokenAtRelease = false;
         for (int left = _waiting.Count; left > 0; left--)
         {
             IAppend append = _waiting.Dequeue();
@@ -161,4 +164,7 @@ internal interface IAppend
     void NotLeader();
 
     void Expire();
+
+    /// <summary>This leader takes no commands; nothing was appended.</summary>
+    void OutOfSpace(string reason);
 }

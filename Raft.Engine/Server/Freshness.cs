@@ -19,14 +19,21 @@ internal sealed class Freshness(TimeProvider time)
 
     public TimeSpan? Age => Volatile.Read(ref _knownAt) is var at && at == 0 ? null : time.GetElapsedTime(at);
 
-    public void OnLeaderCommit(LogIndex commit, LogIndex applied)
+    /// <param name="commit">How far the leader had committed.</param>
+    /// <param name="applied">How far this server has applied.</param>
+    /// <param name="age">How long ago the leader's word came.</param>
+    public void OnLeaderCommit(LogIndex commit, LogIndex applied, TimeSpan age)
     {
+        if (commit < _leaderCommit && age > TimeSpan.Zero)
+            return;             // it went on since
+
+
         _leaderCommit = LogIndex.Max(_leaderCommit, commit);    // an old message that comes late says nothing new
-        var word = new Word(_leaderCommit, time.GetTimestamp());
+        var word = new Word(_leaderCommit, time.GetTimestamp() - (long)(age.TotalSeconds * time.TimestampFrequency));
         if (_leaderCommit <= applied)
         {
             _oldest = _newest = default;
-            Volatile.Write(ref _knownAt, word.At);
+            Volatile.Write(ref _knownAt, Math.Max(_knownAt, word.At));
             return;
         }
 

@@ -50,6 +50,8 @@ public sealed partial class RaftServer
         if (batch.ConfigurationInForce is { } configuration)
             OnConfiguration(configuration);
 
+        if (_quiet.Ends(_protocol))
+            Announce();                             // before anything new can be committed
         Send(batch.SendAtOnce);                     // on the wire while our disk still writes. PhD 10.2.1
         Persist(batch);
         if (batch.Persist?.TruncateFrom is { } truncatedFrom)
@@ -168,7 +170,7 @@ public sealed partial class RaftServer
         {
             if (messages[i] is AppendRequest request && request.Term == _protocol.CurrentTerm && request.From == _protocol.Leader)
             {
-                _freshness.OnLeaderCommit(request.CommitIndex, _appliedIndex);
+                _freshness.OnLeaderCommit(request.CommitIndex, _appliedIndex, TimeSpan.Zero);
                 return;
             }
         }

@@ -13,7 +13,9 @@ public sealed partial class RaftServer
         try
         {
             Invariant.Holds(_protocolOrNull is null);
-            PersistedState state = await _storage.LoadAsync(Settings.Protocol.MaxCacheBytes, cancellation);
+            // The last entry in any case, however small the cache: time goes on from it.
+            long cacheBytes = Math.Max(Settings.Protocol.MaxCacheBytes, (long)Settings.MaxCommandBytes + Entry.OverheadBytes);
+            PersistedState state = await _storage.LoadAsync(cacheBytes, cancellation);
             if (_stopReason is { } reason)
                 throw new StoppedException(reason, WriteOutcome.NotSubmitted);
 
@@ -59,7 +61,9 @@ public sealed partial class RaftServer
     private void Tick()
     {
         _protocol.Tick();
+        _quiet.OnTick(_protocol);
         Announce();
+        NoteQuietLeader();
         long now = _shard.Time.GetTimestamp();
         CheckDiskStall(now);
         ExpireWaiting(now);
@@ -94,7 +98,17 @@ public sealed partial class RaftServer
 
     private void Announce() => _failureDetector.Announce(
         GroupId,
-        new GroupStatus(_protocol.CurrentTerm, _protocol.Role == Role.Leader, _protocol.Role == Role.Follower ? _protocol.Leader : null));
+        new GroupStatus(_protocol.CurrentTerm, _protocol.Role == Role.Leader, _protocol.Role == Role.Follower ? _protocol.Leader : null)
+        {
+            QuietCommit = _quiet.Commit,
+        });
+
+    /// <summary>No message comes while nothing happens: the frames say that it is so.</summary>
+    private void NoteQuietLeader()
+    {
+        if (_protocol.Role == Role.Follower && _protocol.Leader is { } leader && _liveness.QuietWord(leader, _protocol.CurrentTerm) is { } word)
+            _freshness.OnLeaderCommit(word.Commit, _appliedIndex, word.Age);
+    }
 
     private void Post(Action<RaftServer> work) => _shard.Post(_ => OnShard(() => work(this)), state: null);
 

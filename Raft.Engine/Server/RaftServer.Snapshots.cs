@@ -93,7 +93,10 @@ public sealed partial class RaftServer
         _logger.SnapshotTaken(GroupId, index, term, file.SizeBytes, taken.TotalSeconds);
         _isTakingSnapshot = false;
         _protocol.OnSnapshotTaken(new SnapshotDescriptor(
-            file.SnapshotId, index, term, configuration, configurationIndex, file.SizeBytes, file.Hash));
+            file.SnapshotId, index, term, configuration, configurationIndex, file.SizeBytes, file.Hash)
+        {
+            TimeMs = _protocol.LastTimeMs,      // perhaps of a later entry: late enough
+        });
         SchedulePoll();
         if (!_isApplying)
             TakeSnapshotIfDue();        // somebody may have asked meanwhile

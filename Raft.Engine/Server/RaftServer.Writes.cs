@@ -69,12 +69,18 @@ public sealed partial class RaftServer
         _metrics.OnAdmissionWait();
     }
 
-    /// <summary>True when it needs no more waiting here: it is in the log, or was sent elsewhere.</summary>
+    /// <summary>True when it needs no more waiting here: it is in the log, was sent elsewhere, or is refused.</summary>
     private bool TryAppend(IAppend append)
     {
         if (_protocol.Role != Role.Leader)
         {
             append.NotLeader();
+            return true;
+        }
+
+        if (append.Kind == EntryKind.Command && CommandStop is { } reason)
+        {
+            append.OutOfSpace(reason);
             return true;
         }
 
@@ -170,6 +176,10 @@ public sealed partial class RaftServer
 
             case CallRefusedReply { Reason: CallRefusal.TimedOut } refused:
                 EndFailed(write, new RaftTimeoutException(refused.Detail));
+                break;
+
+            case CallRefusedReply { Reason: CallRefusal.OutOfSpace } refused:
+                EndFailed(write, new OutOfSpaceException(refused.Detail));
                 break;
 
             case CallRefusedReply { Reason: CallRefusal.TooBig }:
@@ -339,6 +349,8 @@ public sealed partial class RaftServer
         _metrics.OnUnknown();
         EndFailed(write, new CommitStatusUnknownException(detail, error));
     }
+
+    internal void EndOutOfSpace(LocalWrite write, string reason) => EndFailed(write, new OutOfSpaceException(reason));
 
     internal void EndUnsubmitted(LocalWrite write)
     {

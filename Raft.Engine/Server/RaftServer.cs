@@ -74,6 +74,8 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private LogIndex _committedKnown;                       // commit waiters have been told up to here
     private Term _committedTerm;                            // of the entry there
     private readonly Freshness _freshness;
+    private readonly QuietLeader _quiet = new();
+    private volatile string? _commandStop;
 
     // Snapshots
     private readonly SnapshotTransfers _transfers;
@@ -119,11 +121,15 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         _liveness = parts.FailureDetector.ViewOf(parts.Group);
         _logger = parts.Logger;
         _budget = parts.Budget;
-        _metrics = new ServerMetrics(parts.Group, parts.Shard.Time);
+        _metrics = new ServerMetrics(parts.MetricsLabel ?? parts.Group.Value, parts.Shard.Time);
         _freshness = new Freshness(parts.Shard.Time);
         _transfers = new SnapshotTransfers(this, parts, _metrics);
         _reception = new SnapshotReception(this, parts.Storage, _metrics, parts.Logger);
-        _admission = new Admission(settings.MaxUncommittedBytes, parts.Budget, wake: () => Post(static server => server.SchedulePoll()));
+        _admission = new Admission(settings.MaxUncommittedBytes, parts.Budget, wake: () => Post(static server =>
+        {
+            server._admission.OnWoken();
+            server.SchedulePoll();
+        }));
     }
 
     public ServerId Id => Settings.Protocol.Self;
@@ -143,8 +149,18 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     public LogIndex ConfigurationIndex => _status.ConfigurationIndex;
     public IReadOnlyList<PeerProgress> Peers => _status.Peers;
 
+    /// <summary>Why commands are refused here while this server leads (<see cref="OutOfSpaceException"/>); null: they are not. What the group
+    /// itself needs, configurations and system entries, goes on, and so does following: a quorum's word must not depend on
+    /// it. Any thread; in force from the next command on.</summary>
+    public string? CommandStop
+    {
+        get => _commandStop;
+        set => _commandStop = value;
+    }
+
     /// <summary>The time since this server last knew that it had applied everything that its leader had committed; null when it
-    /// never did. Zero on a leader that has. An idle leader sends nothing, so it grows then, though nothing is missing.</summary>
+    /// never did. Zero on a leader that has. While the leader is idle, the liveness frames keep it
+    /// low (<see cref="IPeerLiveness.QuietWord"/>).</summary>
     public TimeSpan? Staleness => _status is { Role: Role.Leader } status && status.AppliedIndex == status.CommitIndex ? TimeSpan.Zero : _freshness.Age;
 
     /// <summary>Started, and not stopped since.</summary>

@@ -47,6 +47,7 @@ internal sealed class LocalWrite(RaftServer server, EntryKind kind, ReadOnlyMemo
     public void Appended(EntryId entry) => server.OnOwnAppended(this, entry);
     public void NotLeader() => server.Route(this);
     public void Expire() => server.EndUnsubmitted(this);
+    public void OutOfSpace(string reason) => server.EndOutOfSpace(this, reason);
 
     public void Cancel()
     {
@@ -84,6 +85,7 @@ internal sealed class RemoteWrite(RaftServer server, ServerId from, AddEntryCall
     public void NotLeader() => TrySetResult(server.NotLeaderReply());
 
     public void Expire() => TrySetResult(server.ExpiredReply());
+    public void OutOfSpace(string reason) => TrySetResult(new CallRefusedReply(CallRefusal.OutOfSpace, reason));
 }
 
 /// <summary>Somebody who waits for a read barrier of this leader.</summary>

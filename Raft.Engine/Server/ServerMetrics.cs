@@ -74,9 +74,9 @@ internal sealed class ServerMetrics
 
     private readonly record struct Mark(LogIndex Last, long Since);
 
-    public ServerMetrics(GroupId group, TimeProvider time)
+    public ServerMetrics(string group, TimeProvider time)
     {
-        _group = new KeyValuePair<string, object?>("group", group.Value);
+        _group = new KeyValuePair<string, object?>("group", group);
         _time = time;
 
         // A series that is not there cannot be alerted on: what is rare begins at 0.

@@ -53,8 +53,8 @@ internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage,
         {
             (RemoteChunk chunk, LogIndex? match) = _answers[i];
             LogIndex durable = server.Protocol.DurableIndex;
-            if (durable < chunk.Chunk.Snapshot.Index)
-                continue;
+            if (durable < chunk.Chunk.Snapshot.Index || !server.Protocol.IsTermDurable)
+                continue;       // the answer is of this term, and says what is on the disk: both must be. Rule 1
 
             // Whoever leads our term has all that is committed. A leader of another term may not. PhD 3.6.3
             _answers.RemoveAt(i);

@@ -9,4 +9,8 @@ namespace Raft.Host.Api;
 /// <param name="Document">The JSON document that the request body is; null: none, or what <paramref name="Body"/> says.</param>
 /// <param name="Bytes">The content type of a 200 that is no JSON document, or not always.</param>
 internal sealed record OperationInfo(
-    string Id, string Summary, string Tag, (int Status, Type Document)[] Answers, int[]? Statuses = null, string[]? Query = null, string[]? Headers = null, string? Body = null, string? Bytes = null, Type? Document = null);
+    string Id, string Summary, string Tag, (int Status, Type Document)[] Answers, int[]? Statuses = null, string[]? Query = null, string[]? Headers = null, string? Body = null, string? Bytes = null, Type? Document = null)
+{
+    public const string Entries = "entries";
+    public const string KeyValue = "kv";
+}

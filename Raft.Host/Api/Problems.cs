@@ -21,6 +21,8 @@ public static class Problems
         DroppedEntryException => Unavailable("dropped", "The write was overtaken", error.Message),
         NotLeaderException => Unavailable("no-leader", "No leader", error.Message),
         OverloadedException => new Problem(429, "overloaded", "The leader has no room", error.Message) { RetryAfter = 1, Remedy = RetryLater },
+        OutOfSpaceException => new Problem(507, "out-of-space", "The leader's disk is nearly full", error.Message)
+        { RetryAfter = 10, Remedy = "Nothing was written, and reads go on. Free space on the leader's disk, or make it larger; then try again." },
         RaftTimeoutException { Outcome: WriteOutcome.NotSubmitted } => Unavailable("no-quorum", "Not served in time", error.Message),
         NotMemberException => Unavailable("not-a-member", "This node is no member of the group", error.Message),
         DestinationNotAliveException => Unavailable("no-leader", "The leader cannot be reached", error.Message),

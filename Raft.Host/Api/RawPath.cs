@@ -66,7 +66,11 @@ internal static class RawPath
             return false;
         }
 
-        if (!target.StartsWith(resource, StringComparison.OrdinalIgnoreCase) || target.Length <= resource.Length || target[resource.Length] != '/')
+        if (!target.StartsWith(resource, StringComparison.OrdinalIgnoreCase))
+            return false;
+        if (target.Length == resource.Length)
+            return true;        // the collection: no key
+        if (target[resource.Length] != '/')
             return false;
         rest = target[(resource.Length + 1)..];
         return true;

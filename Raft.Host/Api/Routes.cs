@@ -8,7 +8,7 @@ internal static class Routes
     private static readonly string[] GetHead = ["GET", "HEAD"];
     private static readonly string[] MembersHeaders = ["If-Match"];
     private static readonly string[] ChangeQuery = ["force", "timeoutMs"];
-    private static readonly int[] WriteStatuses = [408, 409, 413, 415, 422, 429, 504];
+    private static readonly int[] WriteStatuses = [408, 409, 413, 415, 422, 429, 504, 507];
     private static readonly int[] ChangeStatuses = [408, 409, 412, 413, 415, 504];
 
     /// <summary>Everything twice: what is data of the first group, or else of all groups; and of any one.</summary>
@@ -35,22 +35,22 @@ internal static class Routes
         var idempotency = services.GetRequiredService<IdempotencyEndpoints>();
 
         Map(routes, ["POST"], root + "/entries", entries.AppendAsync, new OperationInfo(
-            "appendEntry" + suffix, "Append one entry (any content type), or one per line of application/x-ndjson: all or nothing.", "entries",
+            "appendEntry" + suffix, "Append one entry (any content type), or one per line of application/x-ndjson: all or nothing.", OperationInfo.Entries,
             [(201, typeof(AppendedDocument)), (201, typeof(AppendedLinesDocument)), (202, typeof(CommittedDocument))], [200, 204, .. WriteStatuses], ["wait"], WriteHeaders, "The entry, as it is; or JSON lines.", Bytes: "*/*"));
         Map(routes, ["GET"], root + "/entries", entries.ListAsync, new OperationInfo(
-            "listEntries" + suffix, "Read entries from an index on.", "entries", [(200, typeof(EntryListDocument))], [410], ["from", "limit", "consistency"]));
+            "listEntries" + suffix, "Read entries from an index on.", OperationInfo.Entries, [(200, typeof(EntryListDocument))], [410], ["from", "limit", "consistency"]));
         Map(routes, GetHead, root + "/entries/{index}", entries.GetAsync, new OperationInfo(
-            "getEntry" + suffix, "Read one entry: its bytes with their content type.", "entries", [], [200, 410], ["consistency"], Bytes: "*/*"));
+            "getEntry" + suffix, "Read one entry: its bytes with their content type.", OperationInfo.Entries, [], [200, 410], ["consistency"], Bytes: "*/*"));
 
         Map(routes, ["GET"], root + "/kv", kv.RangeAsync, new OperationInfo(
-            "listKeys" + suffix, "Read the keys of a prefix with their values, in order.", "kv", [(200, typeof(KeyListDocument))], Query: ["prefix", "after", "limit", "consistency"]));
+            "listKeys" + suffix, "Read the keys of a prefix with their values, in order.", OperationInfo.KeyValue, [(200, typeof(KeyListDocument))], Query: ["prefix", "after", "limit", "consistency"]));
         Map(routes, GetHead, root + "/kv/{**key}", kv.GetAsync, new OperationInfo(
-            "getKey" + suffix, "Read a value: its bytes with their content type.", "kv", [], [200, 304, 412], ["consistency"], ["If-Match", "If-None-Match"], Bytes: "*/*"));
+            "getKey" + suffix, "Read a value: its bytes with their content type.", OperationInfo.KeyValue, [], [200, 304, 412], ["consistency"], ["If-Match", "If-None-Match"], Bytes: "*/*"));
         Map(routes, ["PUT"], root + "/kv/{**key}", kv.PutAsync, new OperationInfo(
-            "putKey" + suffix, "Write a value; compare and set by If-Match or If-None-Match.", "kv",
+            "putKey" + suffix, "Write a value; compare and set by If-Match or If-None-Match.", OperationInfo.KeyValue,
             [(200, typeof(KeyWrittenDocument)), (201, typeof(KeyWrittenDocument))], [412, .. WriteStatuses], null, CompareHeaders, "The value, as it is."));
         Map(routes, ["DELETE"], root + "/kv/{**key}", kv.DeleteAsync, new OperationInfo(
-            "deleteKey" + suffix, "Delete a key; no error when it is not there.", "kv", [], [204, 412, .. WriteStatuses], null, CompareHeaders));
+            "deleteKey" + suffix, "Delete a key; no error when it is not there.", OperationInfo.KeyValue, [], [204, 412, .. WriteStatuses], null, CompareHeaders));
 
         Map(routes, ["GET"], root + "/idempotency/{**key}", idempotency.GetAsync, new OperationInfo(
             "getOutcome" + suffix, "What became of the request with this Idempotency-Key.", "care", [(200, typeof(OutcomeDocument))]));

@@ -12,11 +12,11 @@ namespace Raft.Host.Hosting;
 /// <remarks>
 /// Everywhere: start groups that the first one's log has created; note who is alive; ask for membership that is missing. On a group's leader: propose groups that
 /// are configured and not there (first group), state hashes that are due; give leadership up when the state is wrong here,
-/// when the node drains, or when it leads more than its share.
+/// when the node drains, when its disk is nearly full, or when it leads more than its share.
 /// </remarks>
 internal sealed class Caretaker(
     NodeSettings settings, NodeAddresses addresses, GroupRegistry groups, GroupsHost host, PeerTransport peers, PeerQuestions questions,
-    PeerSightings sightings, NodeDrain drain, TimeProvider time, ILogger<Caretaker> log)
+    PeerSightings sightings, NodeDrain drain, DiskWatermark disk, TimeProvider time, ILogger<Caretaker> log)
 {
     private static readonly TimeSpan Round = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -39,6 +39,7 @@ internal sealed class Caretaker(
             do
             {
                 sightings.Look();
+                disk.Look();
                 await host.StartCreatedAsync(cancellation);
                 CareForFirst(cancellation);
                 CompleteJoining(cancellation);
@@ -122,6 +123,7 @@ internal sealed class Caretaker(
     private void CareFor(HostedGroup group, CancellationToken cancellation)
     {
         RaftServer server = group.Server;
+        NodeId? withRoom = disk.CareFor(group);
         if (server.Role != Role.Leader)
         {
             _leadsSince.Remove(group.Id);
@@ -131,6 +133,8 @@ internal sealed class Caretaker(
         _leadsSince.TryAdd(group.Id, time.GetTimestamp());
         if (group.IsOutOfService || drain.IsDraining)
             Begin(group.Id, "hand over", token => server.StepDownAsync(Patience, token), cancellation);
+        else if (withRoom is { } other)
+            Begin(group.Id, "hand over", token => server.TransferLeadershipAsync(other, Patience, token), cancellation);
         else if (group.Machine.PendingHashCheck is { } check)
             Begin(group.Id, "state hash", token => server.AddSystemEntryAsync(SystemCommands.Encode(check), WaitFor.Applied, token), cancellation);
     }
@@ -142,7 +146,7 @@ internal sealed class Caretaker(
         if (groups.Count < 2 || time.GetElapsedTime(_start) < LeaderSpreading.RestTime || time.GetElapsedTime(_lastSpread) < LeaderSpreading.Interval)
             return;
 
-        PeerStatus[] alive = [.. peers.Peers.Where(peer => peer.IsAlive)];
+        PeerStatus[] alive = [.. peers.Peers.Where(peer => peer.IsAlive && !peer.LacksSpace)];
         int ownCount = _leadsSince.Count;
         foreach ((GroupId id, long since) in _leadsSince)
         {

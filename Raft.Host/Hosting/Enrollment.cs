@@ -93,16 +93,36 @@ internal sealed class Enrollment(
         if (await OlderThanSeenAsync(store, uid, first, cancellation) is not { } refusal)
             return new Enrolled(store, uid, first, HasFormed: false);
 
-        _refusal = $"The data directory {settings.DataDirectory} is not the newest of this node: {refusal}";
-        _damaged = store.CloseAsDamaged(_storeSettings, logs, new CorruptStorageException(settings.DataDirectory, 0, _refusal, "Put the newest one back."));
+        CloseAsOld(store, refusal);
         return null;
     }
 
-    /// <summary>Only once the cluster takes the node in anew, the directory goes aside and an empty one takes its place.</summary>
-    private async Task<NodeStore> ReplaceAsync(DamagedDirectory damaged, string reason, CancellationToken cancellation)
+    /// <summary>The directory turned out to be an old one while it took part. Returns once the cluster takes the node in anew and the
+    /// directory is out of the way: the next start finds an empty one.</summary>
+    public async Task GiveUpAsync(string refusal, CancellationToken cancellation)
+    {
+        (DamagedDirectory old, string reason) = CloseAsOld(_store!, refusal);      // it took part: it was open
+        await MoveAsideAsync(old, reason, cancellation);
+    }
+
+    private (DamagedDirectory Directory, string Reason) CloseAsOld(NodeStore store, string refusal)
+    {
+        _refusal = $"The data directory {settings.DataDirectory} is not the newest of this node: {refusal}";
+        _damaged = store.CloseAsDamaged(_storeSettings, logs, new CorruptStorageException(settings.DataDirectory, 0, _refusal, "Put the newest one back."));
+        return (_damaged, _refusal);
+    }
+
+    /// <summary>Only once the cluster takes the node in anew.</summary>
+    private async Task MoveAsideAsync(DamagedDirectory damaged, string reason, CancellationToken cancellation)
     {
         await quarantine.WaitUntilTakenInAsync(new UnusableDirectory(damaged.ClusterUid, damaged.StorageId ?? default, reason), cancellation);
         damaged.MoveAside();
+    }
+
+    /// <summary>The directory goes aside, and an empty one takes its place.</summary>
+    private async Task<NodeStore> ReplaceAsync(DamagedDirectory damaged, string reason, CancellationToken cancellation)
+    {
+        await MoveAsideAsync(damaged, reason, cancellation);
         NodeStore store = damaged.Open();
         _damaged = null;
         _refusal = null;

@@ -22,6 +22,13 @@ public sealed class GroupRegistry(NodeSettings settings)
     /// <summary>The first group's id when none is configured.</summary>
     public static readonly GroupId DefaultGroup = new("default");
 
+    /// <summary>What stands in metrics for groups without a label of their own.</summary>
+    public const string OtherGroups = "other";
+
+    /// <summary>So many groups have a label of their own in metrics: series cost whoever keeps them.</summary>
+    private const int LabelledGroups = 100;
+
+    private readonly HashSet<string> _labelled = [.. settings.Raft.Groups.Take(LabelledGroups).Select(group => group.Id)];
     private readonly ConcurrentDictionary<string, HostedGroup> _groups = new(StringComparer.Ordinal);
 
     /// <summary>The group that forms the cluster, holds the list of the others, and answers where no group is named.</summary>
@@ -36,6 +43,10 @@ public sealed class GroupRegistry(NodeSettings settings)
     public ICollection<HostedGroup> All => _groups.Values;
 
     public int Count => _groups.Count;
+
+    /// <summary>The value of the label <c>group</c>: the id, for the groups that stand first in the configuration. So every node labels
+    /// the same ones, and whoever runs them chooses which.</summary>
+    public string LabelOf(GroupId group) => _labelled.Contains(group.Value) ? group.Value : OtherGroups;
 
     public HostedGroup? Find(string group) => _groups.GetValueOrDefault(group);
 

@@ -111,6 +111,7 @@ internal sealed class GroupsHost(
                 logs.CreateLogger<RaftServer>())
             {
                 Budget = _budget,
+                MetricsLabel = groups.LabelOf(group),
             },
             ServerSettings.Of(settings.Raft, _self, store.StartCount));
 

@@ -53,6 +53,12 @@ internal static partial class HostingLog
     [LoggerMessage(2217, LogLevel.Debug, "Group {Group}: leadership was not handed over: {Reason}")]
     public static partial void HandOverFailed(this ILogger logger, GroupId group, string reason);
 
+    [LoggerMessage(2218, LogLevel.Warning, "The disk of {Directory} is nearly full: {Free} bytes are free, below Raft:Limits:MinFreeDiskBytes = {Min}. This node leads nothing that another could lead, and takes no commands else. Free space, or make it larger")]
+    public static partial void LacksSpace(this ILogger logger, string directory, long free, long min);
+
+    [LoggerMessage(2219, LogLevel.Information, "The disk of {Directory} has {Free} bytes free again: commands are taken")]
+    public static partial void HasSpaceAgain(this ILogger logger, string directory, long free);
+
     [LoggerMessage(2290, LogLevel.Critical, "Quarantine: the process stays up, and takes no part. {Reason}")]
     public static partial void Quarantined(this ILogger logger, string reason);
 

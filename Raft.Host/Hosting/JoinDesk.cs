@@ -56,7 +56,12 @@ public sealed class JoinDesk : IDisposable
             return new JoinAnswer(JoinVerdict.Wait, "Another node is being taken in.");
         try
         {
-            return await TakeInAsync(request, answer, uid, first);
+            // Again, by the very configuration that is changed: who was removed meanwhile must not come back by this.
+            ServerStatus judged = server.Status;
+            answer = rules.Judge(request, judged.Configuration, _sightings.SilentFor);
+            return answer.Verdict == JoinVerdict.Accepted
+                ? await TakeInAsync(request, answer, uid, first, judged)
+                : answer with { Uid = uid.ToString() };
         }
         finally
         {
@@ -75,15 +80,15 @@ public sealed class JoinDesk : IDisposable
     }
 
     /// <summary>The first group decides; the others follow, and what fails there is asked for again.</summary>
-    private async Task<JoinAnswer> TakeInAsync(JoinRequest request, JoinAnswer answer, ClusterUid uid, HostedGroup first)
+    private async Task<JoinAnswer> TakeInAsync(JoinRequest request, JoinAnswer answer, ClusterUid uid, HostedGroup first, ServerStatus judged)
     {
         // Not the request's own token: who goes away in the middle finds itself a member when it comes back.
         using var deadline = new CancellationTokenSource(ChangePatience);
-        if (await TryChangeAsync(request, first, deadline.Token) is { } failure)
+        if (await TryChangeAsync(request, first, judged, deadline.Token) is { } failure)
             return new JoinAnswer(JoinVerdict.Wait, failure);
 
         HostedGroup[] others = [.. _groups.All.Where(group => group.Id != first.Id)];
-        string?[] failures = await Task.WhenAll(others.Select(group => TryChangeAsync(request, group, deadline.Token)));
+        string?[] failures = await Task.WhenAll(others.Select(group => TryChangeAsync(request, group, group.Server.Status, deadline.Token)));
         int left = failures.Count(text => text is not null);
         string reason = left == 0
             ? answer.Reason
@@ -92,15 +97,14 @@ public sealed class JoinDesk : IDisposable
     }
 
     /// <summary>Null when the group names the asker; else why not.</summary>
-    private async Task<string?> TryChangeAsync(JoinRequest request, HostedGroup group, CancellationToken cancellation)
+    private async Task<string?> TryChangeAsync(JoinRequest request, HostedGroup group, ServerStatus seen, CancellationToken cancellation)
     {
-        Configuration configuration = group.Server.Configuration;
-        if (JoinRules.ChangeFor(request, configuration) is not { } change)
+        if (JoinRules.ChangeFor(request, seen.Configuration) is not { } change)
             return null;
 
         try
         {
-            await group.Server.ChangeMembersAsync(change with { ExpectedIndex = group.Server.ConfigurationIndex }, cancellation);
+            await group.Server.ChangeMembersAsync(change with { ExpectedIndex = seen.ConfigurationIndex }, cancellation);
             _log.TookIn(request.NodeId, request.StorageId, group.Id, change.Remove.Count > 0);
             return null;
         }

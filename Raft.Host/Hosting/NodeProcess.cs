@@ -57,12 +57,14 @@ internal static class NodeProcess
             throw new SettingsException(faults);
     }
 
-    /// <summary>Listens, tells the reader where, and runs until somebody ends it.</summary>
+    /// <summary>Listens, tells the reader where, and runs until somebody ends it. True: it is to be started again.</summary>
     /// <exception cref="ListenException">An endpoint could not be bound.</exception>
-    public static async Task RunNodeAsync(this WebApplication app, CommandLine commands)
+    public static async Task<bool> RunNodeAsync(this WebApplication app, CommandLine commands)
     {
         await using WebApplication node = app;
         NodeSettings settings = app.Services.GetRequiredService<NodeSettings>();
+        NodeRestart restart = app.Services.GetRequiredService<NodeRestart>();
+        restart.Offer();
         try
         {
             await app.StartAsync();
@@ -77,6 +79,7 @@ internal static class NodeProcess
         else
             Console.WriteLine(Banner(app, settings));
         await app.WaitForShutdownAsync();
+        return restart.IsWanted;
     }
 
     private static string Banner(WebApplication app, NodeSettings settings)

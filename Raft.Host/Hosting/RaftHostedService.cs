@@ -28,6 +28,7 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
     private readonly Quarantine _quarantine;
     private readonly GroupsHost _host;
     private readonly Caretaker _caretaker;
+    private readonly NodeRestart _restart;
     private readonly ILogger<RaftHostedService> _log;
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _takingPart = new();
@@ -48,6 +49,7 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
         _quarantine = services.GetRequiredService<Quarantine>();
         _host = services.GetRequiredService<GroupsHost>();
         _caretaker = services.GetRequiredService<Caretaker>();
+        _restart = services.GetRequiredService<NodeRestart>();
         _log = services.GetRequiredService<ILogger<RaftHostedService>>();
     }
 
@@ -175,19 +177,27 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
         }
     }
 
-    /// <summary>A peer that could not be asked before the start has seen a newer directory of this node: no part any more.</summary>
+    /// <summary>A peer that could not be asked before the start has seen a newer directory of this node: no part any more, until
+    /// the cluster takes the node in on an empty one.</summary>
     private async Task WatchReturnAsync(CancellationToken cancellation)
     {
         try
         {
-            string reason = await _peers.OwnDirectoryRefused.WaitAsync(cancellation);
-            _quarantine.Enter($"The data directory {_settings.DataDirectory} is not the newest of this node: {reason} To have it replaced, restart this node.");
+            string refusal = await _peers.OwnDirectoryRefused.WaitAsync(cancellation);
+            _quarantine.Enter($"The data directory {_settings.DataDirectory} is not the newest of this node: {refusal}");
             await EndRaftAsync("it runs on an old directory");
             _groups.Clear();
+            await _enrollment.GiveUpAsync(refusal, cancellation);
+            if (!_restart.TryBegin())
+                _quarantine.Enter($"{refusal} The old directory was moved aside, and the cluster takes this node in anew: restart it.");
         }
         catch (OperationCanceledException)
         {
             // The node stops.
+        }
+        catch (Exception error)
+        {
+            FatalExit.Now(_log, error, $"The data directory {_settings.DataDirectory} is an old one, and could not be replaced: {error.Message}");
         }
     }
 

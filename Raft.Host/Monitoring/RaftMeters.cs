@@ -18,16 +18,13 @@ public sealed class RaftMeters : IDisposable
     private static readonly (MemberKind Kind, string Label)[] Kinds =
         [(MemberKind.Voter, "voter"), (MemberKind.Learner, "learner"), (MemberKind.Joining, "joining")];
 
-    /// <summary>So many groups have a label of their own: series cost whoever keeps them.</summary>
-    private const int LabelledGroups = 100;
-
-    private static readonly KeyValuePair<string, object?> OtherGroups = new("group", "other");
+    private static readonly KeyValuePair<string, object?> OtherGroups = new("group", GroupRegistry.OtherGroups);
 
     private readonly GroupRegistry _groups;
     private readonly PeerTransport _peers;
     private readonly Meter _meter = new(MeterName);
 
-    public RaftMeters(GroupRegistry groups, NodeState state, Readiness readiness, PeerTransport peers, NodeDrain drain)
+    public RaftMeters(GroupRegistry groups, NodeState state, Readiness readiness, PeerTransport peers, NodeDrain drain, DiskWatermark disk)
     {
         _groups = groups;
         _peers = peers;
@@ -43,6 +40,8 @@ public sealed class RaftMeters : IDisposable
         _meter.CreateObservableGauge("raft.member.caught_up_rounds", MeasureJoining, unit: null, "Leader: rounds in a row in which a joining member kept up; at two it becomes a voter.");
         _meter.CreateObservableGauge("raft.state_hash.alarm", () => Measure(hosted => hosted.IsOutOfService ? 1 : 0), unit: null, "1 where the state is not that of the other members: out of service.");
         _meter.CreateObservableGauge("raft.draining", () => drain.IsDraining ? 1 : 0, unit: null, "1 while the node keeps no leadership.");
+        _meter.CreateObservableGauge("raft.disk.free", () => disk.FreeBytes is { } free ? [new Measurement<long>(free)] : (Measurement<long>[])[], "By", "Free bytes of the data directory's file system.");
+        _meter.CreateObservableGauge("raft.disk.low", () => disk.Shortage is null ? 0 : 1, unit: null, "1 while less is free than Raft:Limits:MinFreeDiskBytes.");
         Gauge("raft.voters", "Voters of the configuration in force.", server => Voters(server).Count());
         Gauge("raft.voters_alive", "Voters that this node hears, itself included.", AliveVoters);
         _meter.CreateObservableGauge("raft.role", MeasureRoles, unit: null, "1 for the role that the server has.");
@@ -64,14 +63,14 @@ public sealed class RaftMeters : IDisposable
     private void Gauge(string name, string help, Func<RaftServer, long> read) =>
         _meter.CreateObservableGauge(name, () => Measure(hosted => read(hosted.Server)), unit: null, help);
 
-    /// <summary>The first groups by name have series of their own; the rest are one, with the largest of their values.</summary>
+    /// <summary>Groups without a label of their own are one series, with the largest of their values.</summary>
     private IEnumerable<Measurement<long>> Measure(Func<HostedGroup, long> read)
     {
         long other = long.MinValue;
-        foreach ((HostedGroup hosted, int position) in Ordered())
+        foreach (HostedGroup hosted in _groups.All)
         {
             long value = read(hosted);
-            if (position < LabelledGroups)
+            if (HasLabel(hosted))
                 yield return new Measurement<long>(value, GroupLabel(hosted));
             else
                 other = Math.Max(other, value);
@@ -113,10 +112,9 @@ public sealed class RaftMeters : IDisposable
 
     private static IEnumerable<Member> Voters(RaftServer server) => server.Configuration.All.Where(member => member.Kind == MemberKind.Voter);
 
-    private IEnumerable<(HostedGroup Group, int Position)> Ordered() =>
-        _groups.All.OrderBy(hosted => hosted.Id.Value, StringComparer.Ordinal).Select((hosted, position) => (hosted, position));
+    private IEnumerable<HostedGroup> Labelled() => _groups.All.Where(HasLabel);
 
-    private IEnumerable<HostedGroup> Labelled() => Ordered().Take(LabelledGroups).Select(ordered => ordered.Group);
+    private bool HasLabel(HostedGroup group) => _groups.LabelOf(group.Id) == group.Id.Value;
 
     private static KeyValuePair<string, object?> GroupLabel(HostedGroup group) => new("group", group.Id.Value);
 }

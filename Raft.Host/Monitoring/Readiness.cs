@@ -12,7 +12,7 @@ public sealed record ReadinessReport(NodePhase Phase, IReadOnlyList<string> Reas
     public bool IsReady => Reasons.Count == 0;
 }
 
-/// <summary>Ready means: a leader is known in every group, what is committed is applied, or nearly so, the state is that of the
+/// <summary>Ready means: the node is a member, a leader is known in every group, what is committed is applied, or nearly so, the state is that of the
 /// others, and the node is not draining. Liveness is another matter.</summary>
 public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain drain)
 {
@@ -31,7 +31,12 @@ public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain d
         if (groups.First is { } first)
             AddMissing(first, reasons);
         foreach (HostedGroup group in groups.All)
-            AddReasons(group, reasons);
+        {
+            // Taken out of one group on purpose, it is as good a node for the others; taken out of the first, it is out.
+            if (group.Id == groups.FirstId || !group.Server.Status.IsRemoved)
+                AddReasons(group, reasons);
+        }
+
         return new ReadinessReport(now.Phase, reasons);
     }
 
@@ -49,6 +54,12 @@ public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain d
         if (!server.IsAlive)
         {
             reasons.Add($"Group {server.GroupId}: the server has stopped.");
+            return;
+        }
+
+        if (server.Status.IsRemoved)
+        {
+            reasons.Add($"Group {server.GroupId}: this node was removed from it, and takes no part any more. Stop it, or add it again: POST /v1/members at a member.");
             return;
         }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Raft.Host.Api;
 using Raft.Host.Hosting;
 
 namespace Raft.Host.Monitoring;
@@ -33,7 +34,7 @@ public sealed class WriteOutcomes : IDisposable
     public async Task CountAsync(HttpContext context, RequestDelegate next)
     {
         _requests.Entered();
-        bool isWrite = HttpMethods.IsPost(context.Request.Method) || HttpMethods.IsPut(context.Request.Method) || HttpMethods.IsDelete(context.Request.Method);
+        bool isWrite = !HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method) && IsOnData(context);
         bool answered = false;
         try
         {
@@ -47,6 +48,10 @@ public sealed class WriteOutcomes : IDisposable
                 _writes.Add(1, answered && !context.RequestAborted.IsCancellationRequested ? OutcomeOf(context.Response.StatusCode) : Unknown);
         }
     }
+
+    /// <summary>Changes of members, transfers and the like are no writes of a client, and take as long as they take.</summary>
+    private static bool IsOnData(HttpContext context) =>
+        context.GetEndpoint()?.Metadata.GetMetadata<OperationInfo>()?.Tag is OperationInfo.Entries or OperationInfo.KeyValue;
 
     private static KeyValuePair<string, object?> OutcomeOf(int status) => status switch
     {

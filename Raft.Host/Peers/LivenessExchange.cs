@@ -129,6 +129,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         long stamp = reader.Int64();
         long echo = reader.Int64();
         long heldTicks = reader.Int64();
+        bool lacksSpace = reader.Bool();
         var content = (LivenessContent)reader.Byte();
         List<(GroupId Group, GroupStatus? Status)> said = content switch
         {
@@ -153,6 +154,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             wasFresh = IsFresh(sign);
             changed = sign.Take(content, version, said);
             sign.FrameCame(context.Time.GetTimestamp(), stamp);
+            sign.LacksSpace = lacksSpace;
             now = sign.Now;
         }
 
@@ -169,6 +171,8 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         long last = sign.LastFrame;
         return last != PeerSign.Never && context.Time.GetElapsedTime(last) <= context.Settings.LivenessTimeout;
     }
+
+    private TimeSpan AgeOf(long frame) => context.Time.GetElapsedTime(frame);
 
     private static bool Follows(long before, long version, LivenessContent content) => content switch
     {
@@ -205,7 +209,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             if (_signs.TryGetValue(server, out PeerSign? sign))
                 (stamp, heldTicks) = sign.TakeStamp(context.Time);
 
-            var frame = new LivenessFrame(content, context.Time.GetTimestamp(), stamp, heldTicks, _own);
+            var frame = new LivenessFrame(content, context.Time.GetTimestamp(), stamp, heldTicks, context.LacksSpace, _own);
             if (queue.Add(frame, out _, generation) != Queued.Yes)
                 continue;
 
@@ -261,6 +265,18 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             Find(server) is { } status && status.Term == term && status.Follows is { } leader && leader == exchange.Self;
 
         public bool IsAlive(ServerId server) => Find(server) is not null;
+
+        public QuietWord? QuietWord(ServerId server, Term term)
+        {
+            if (exchange.SignOf(server) is not { } sign)
+                return null;
+
+            // The time first: a frame that comes in between makes the word newer than its time, and never older.
+            long at = sign.LastFrame;
+            return Find(server) is { IsLeader: true, QuietCommit: { } commit } status && status.Term == term && at != PeerSign.Never
+                ? new QuietWord(commit, exchange.AgeOf(at))
+                : null;
+        }
 
         private GroupStatus? Find(ServerId server) =>
             exchange.SignOf(server) is { } sign && sign.Now is { IsGone: false } now && exchange.IsFresh(sign)

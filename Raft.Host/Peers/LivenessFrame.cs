@@ -21,8 +21,9 @@ internal enum LivenessContent : byte
 /// <param name="Stamp">Our clock; comes back as an echo.</param>
 /// <param name="Echo">The stamp that came last; 0: none.</param>
 /// <param name="HeldTicks">How long that lay here.</param>
+/// <param name="LacksSpace">Our disk is nearly full.</param>
 /// <param name="Own">What is said; also names its version.</param>
-internal readonly record struct LivenessFrame(LivenessContent Content, long Stamp, long Echo, long HeldTicks, OwnStatuses Own) : IFrameSource
+internal readonly record struct LivenessFrame(LivenessContent Content, long Stamp, long Echo, long HeldTicks, bool LacksSpace, OwnStatuses Own) : IFrameSource
 {
     /// <summary>What one group takes at least.</summary>
     public const int MinGroupBytes = 3;
@@ -46,6 +47,7 @@ internal readonly record struct LivenessFrame(LivenessContent Content, long Stam
         writer.Int64(Stamp);
         writer.Int64(Echo);
         writer.Int64(HeldTicks);
+        writer.Bool(LacksSpace);
         writer.Byte((byte)Content);
         if (Content == LivenessContent.Whole)
         {
@@ -67,7 +69,11 @@ internal readonly record struct LivenessFrame(LivenessContent Content, long Stam
     public static (GroupId Group, GroupStatus? Status) ReadGroup(ref PayloadReader reader)
     {
         var group = new GroupId(reader.Text());
-        return (group, reader.Bool() ? new GroupStatus(reader.Term(), reader.Bool(), MessageCodec.ReadServer(ref reader)) : null);
+        if (!reader.Bool())
+            return (group, null);
+
+        var status = new GroupStatus(reader.Term(), reader.Bool(), MessageCodec.ReadServer(ref reader));
+        return (group, reader.Bool() ? status with { QuietCommit = reader.Index() } : status);
     }
 
     private static void WriteGroup(FrameWriter writer, GroupId group, GroupStatus? status)
@@ -80,5 +86,8 @@ internal readonly record struct LivenessFrame(LivenessContent Content, long Stam
         writer.Int64(said.Term.Value);
         writer.Bool(said.IsLeader);
         MessageCodec.WriteServer(writer, said.Follows);
+        writer.Bool(said.QuietCommit is not null);
+        if (said.QuietCommit is { } commit)
+            writer.Int64(commit.Value);
     }
 }

@@ -22,6 +22,9 @@ internal sealed class PeerConnection : IDisposable
     /// <summary>None: it is up.</summary>
     public Refusal Refusal { get; private set; }
 
+    /// <summary>With a refusal: it is theirs of us, and not ours of them.</summary>
+    public bool IsByPeer { get; private set; }
+
     /// <summary>With a refusal: why.</summary>
     public string Text { get; private set; } = "";
 
@@ -86,6 +89,7 @@ internal sealed class PeerConnection : IDisposable
 
         Input = PipeReader.Create(await _response.Content.ReadAsStreamAsync(_timeout.Token));
         Welcome welcome = await HearWelcomeAsync(Input, _timeout.Token);
+        IsByPeer = welcome.Reason != Refusal.None;
         (Refusal, Text) = PeerHandshake.Judge(welcome, server, self, context.Seen);
         _timeout.CancelAfter(Timeout.InfiniteTimeSpan);
     }

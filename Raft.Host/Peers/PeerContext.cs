@@ -6,6 +6,7 @@ namespace Raft.Host.Peers;
 internal sealed class PeerContext(PeerSettings settings, TimeProvider time, ILogger logger, PeerMetrics metrics)
 {
     private volatile NodeIdentity? _identity;
+    private volatile bool _lacksSpace;
 
     public PeerSettings Settings { get; } = settings;
     public TimeProvider Time { get; } = time;
@@ -19,6 +20,13 @@ internal sealed class PeerContext(PeerSettings settings, TimeProvider time, ILog
     {
         get => _identity;
         set => _identity = value;
+    }
+
+    /// <summary>Our disk is nearly full: others should lead.</summary>
+    public bool LacksSpace
+    {
+        get => _lacksSpace;
+        set => _lacksSpace = value;
     }
 
     public Func<long> DurableSequence { get; set; } = static () => 0;

@@ -120,6 +120,10 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
         if (members.Remove(self.Server, out string? own) && context.Settings.AdvertisedUrl is null)
             _ownUrl = own;
 
+        // While this node takes the place of its former self, on a lost disk, both are named: we would call ourselves.
+        foreach (ServerId former in members.Keys.Where(server => server.Node == self.Node).ToList())
+            members.Remove(former);
+
         var peers = new Dictionary<ServerId, Peer>();
         foreach ((ServerId server, Peer peer) in _peers)
         {

@@ -111,7 +111,7 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
         {
             using PeerConnection connection = await PeerConnection.OpenAsync(url, peer.Server, stream, context, self, ownUrl, leave.Token);
             if (connection.Refusal != Refusal.None)
-                return Refused(url, connection.Refusal, connection.Text);
+                return Refused(url, connection);
 
             await ServeAsync(connection.Output, connection.Input, url, leave.Token);
             return true;
@@ -219,10 +219,13 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
         BinaryPrimitives.WriteInt64LittleEndian(head[(FrameWriter.LengthBytes + FrameWriter.HeaderBytes)..], sequence);
     }
 
-    private bool Refused(string url, Refusal reason, string text)
+    private bool Refused(string url, PeerConnection connection)
     {
-        // They have seen a newer directory of this node, or another process on it: no peer will hear us any more.
-        if (reason is Refusal.LowerStart or Refusal.Twin or Refusal.OldDisk)
+        (Refusal reason, string text) = (connection.Refusal, connection.Text);
+
+        // They have seen a newer directory of this node, or another process on it: no peer will hear us any more. When it is
+        // we who have seen a newer one of theirs, it is theirs that is old.
+        if (connection.IsByPeer && reason is (Refusal.LowerStart or Refusal.Twin or Refusal.OldDisk))
             context.OwnDirectoryRefused.TrySetResult(text);
         _isRefused = reason == Refusal.Stopping;
         _lastError = text;

@@ -11,6 +11,7 @@ internal sealed class PeerSign(ServerId server)
 
     private volatile State _now = new(0, 0, NoGroups(), IsGone: false);
     private long _lastFrame = Never;
+    private volatile bool _lacksSpace;
     private long _stamp;
     private long _roundTripTicks = -1;
 
@@ -24,6 +25,13 @@ internal sealed class PeerSign(ServerId server)
 
     /// <summary>When the last frame came; <see cref="Never"/>: none of this start.</summary>
     public long LastFrame => Volatile.Read(ref _lastFrame);
+
+    /// <summary>Its disk is nearly full, says its last frame.</summary>
+    public bool LacksSpace
+    {
+        get => _lacksSpace;
+        set => _lacksSpace = value;
+    }
 
     public TimeSpan? RoundTrip
     {

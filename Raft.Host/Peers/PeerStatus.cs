@@ -9,6 +9,9 @@ public sealed record PeerStatus(
     /// <summary>Groups that it leads, as its frames say.</summary>
     public int LeadsCount { get; init; }
 
+    /// <summary>Its disk is nearly full: it should lead nothing.</summary>
+    public bool LacksSpace { get; init; }
+
     /// <summary>Groups in which it follows a leader.</summary>
     public int FollowsCount { get; init; }
 }

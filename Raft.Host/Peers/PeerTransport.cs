@@ -83,6 +83,13 @@ public sealed class PeerTransport : IAsyncDisposable
     }
 
     /// <summary>The inbound half: routes of the peer endpoint.</summary>
+    /// <summary>What the frames say of our own disk: nearly full, so that others should lead.</summary>
+    public bool LacksSpace
+    {
+        get => _context.LacksSpace;
+        set => _context.LacksSpace = value;
+    }
+
     public void Map(IEndpointRouteBuilder routes)
     {
         Map(routes, StreamKind.Control);
@@ -160,6 +167,7 @@ public sealed class PeerTransport : IAsyncDisposable
         {
             LeadsCount = LeadsCount(peer.Server),
             FollowsCount = FollowsCount(peer.Server),
+            LacksSpace = sign?.LacksSpace ?? false,
         };
     }
 

@@ -39,10 +39,12 @@ internal sealed class SeenServers
                         $"Two processes run on storage {caller.Storage} in start {caller.StartCount} ({last.Node} and {caller.Node}): one directory is a copy. Stop one, move its directory aside, and have it join again.");
             }
 
-            if (caller.OpeningSequence < seen.Sequence)
+            // A start adds a record of its own: an old copy must not catch up by being started again and again.
+            long starts = caller.StartCount - last.StartCount;
+            if (caller.OpeningSequence - starts < seen.Sequence)
             {
                 return (Refusal.OldDisk,
-                    $"{caller.Node} opened storage {caller.Storage} at sequence {caller.OpeningSequence}; it had vouched for {seen.Sequence}. An old disk was put back: stop it, move the directory aside, and have it join again.");
+                    $"{caller.Node} opened storage {caller.Storage} at sequence {caller.OpeningSequence}, {starts} starts after the one that had vouched for {seen.Sequence}. An old disk was put back: stop it, move the directory aside, and have it join again.");
             }
 
             seen.Identity = caller;

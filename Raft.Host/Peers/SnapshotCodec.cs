@@ -79,6 +79,7 @@ internal static class SnapshotCodec
         writer.Int64(snapshot.ConfigurationIndex.Value);
         writer.Int64(snapshot.SizeBytes);
         writer.UInt128(snapshot.Hash);
+        writer.Int64(snapshot.TimeMs);
         writer.Int32(configuration.Length);
         writer.Bytes(configuration);
     }
@@ -91,10 +92,11 @@ internal static class SnapshotCodec
         LogIndex configurationIndex = reader.Index();
         long sizeBytes = reader.Count();
         UInt128 hash = reader.UInt128();
+        long timeMs = reader.Int64();
         try
         {
             var configuration = Configuration.Decode(reader.Slice(reader.Int32()).Span);
-            return new SnapshotDescriptor(id, index, term, configuration, configurationIndex, sizeBytes, hash);
+            return new SnapshotDescriptor(id, index, term, configuration, configurationIndex, sizeBytes, hash) { TimeMs = timeMs };
         }
         catch (InvalidDataException error)
         {

@@ -107,6 +107,10 @@ public sealed class LimitsOptions
     /// <summary>Recent entries kept in memory for lagging peers, per group. Default 8 MiB.</summary>
     public long MaxCacheBytes { get; set; } = 8L << 20;
 
+    /// <summary>With less free space than this on the data directory's file system a node leads nothing that another could lead, and takes
+    /// no commands where it leads all the same (507). It reads on, and follows on. 0: never. Default 128 MiB.</summary>
+    public long MinFreeDiskBytes { get; set; } = 128L << 20;
+
     /// <summary>A snapshot is taken at the latest when a group's log on disk has grown by this since the last one. Default 1 GiB.</summary>
     public long MaxLogDiskBytes { get; set; } = 1L << 30;
 

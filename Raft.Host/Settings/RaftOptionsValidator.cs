@@ -35,6 +35,7 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
         Require(limits.MaxTotalBytes >= limits.MaxUncommittedBytes, "Limits:MaxTotalBytes", limits.MaxTotalBytes,
             $"MaxUncommittedBytes = {limits.MaxUncommittedBytes} or more");
         Require(limits.MaxCacheBytes >= 0, "Limits:MaxCacheBytes", limits.MaxCacheBytes, "0 or more");
+        Require(limits.MinFreeDiskBytes >= 0, "Limits:MinFreeDiskBytes", limits.MinFreeDiskBytes, "0 (never) or more");
         Require(limits.MaxLogDiskBytes >= 1 << 20, "Limits:MaxLogDiskBytes", limits.MaxLogDiskBytes, $"{1 << 20} or more");
         Require(limits.SnapshotFloorBytes >= 0 && limits.SnapshotFloorBytes <= limits.MaxLogDiskBytes, "Limits:SnapshotFloorBytes", limits.SnapshotFloorBytes,
             $"0 to MaxLogDiskBytes = {limits.MaxLogDiskBytes}");

@@ -62,7 +62,7 @@ internal sealed class SectionReader(Stream content, CancellationToken cancellati
     public async ValueTask ReadNameAsync(ReadOnlyMemory<byte> name, string what)
     {
         byte[] found = new byte[name.Length];
-        int read = await content.ReadAtLeastAsync(found, found.Length, throwOnEndOfStream: false, cancellation);
+        int read = await ReadUpToAsync(found);
         if (read < found.Length || !found.AsSpan(..^1).SequenceEqual(name.Span[..^1]))
             throw new InvalidDataException($"The bytes are no snapshot of {what}.");
         if (found[^1] != name.Span[^1])
@@ -98,9 +98,19 @@ internal sealed class SectionReader(Stream content, CancellationToken cancellati
             throw new InvalidDataException("The snapshot goes on behind its end.");
     }
 
+    /// <summary>Fewer bytes at the end only. Not by Stream.ReadAtLeastAsync: that one goes on on the thread pool, where a simulation
+    /// cannot follow.</summary>
+    private async ValueTask<int> ReadUpToAsync(Memory<byte> target)
+    {
+        int done = 0;
+        for (int count = 1; count > 0 && done < target.Length; done += count)
+            count = await content.ReadAsync(target[done..], cancellation);
+        return done;
+    }
+
     private async ValueTask ReadExactlyAsync(Memory<byte> target)
     {
-        if (await content.ReadAtLeastAsync(target, target.Length, throwOnEndOfStream: false, cancellation) < target.Length)
+        if (await ReadUpToAsync(target) < target.Length)
             throw new InvalidDataException("The snapshot is cut off.");
     }
 }

@@ -86,11 +86,14 @@ public sealed class Store : IStateMachine, IHashedState
         }
     }
 
+    /// <summary>Where a snapshot is read; a simulation has no thread pool.</summary>
+    internal Func<Func<Task<StoreState>>, CancellationToken, Task<StoreState>> RunAside { get; init; } = Task.Run;
+
     /// <exception cref="InvalidDataException">The content is no snapshot of a store, or not whole; the state is as it was.</exception>
     public async ValueTask LoadSnapshotAsync(Stream content, CancellationToken cancellation)
     {
         // The caller is a shard's only thread; nobody reads the new state before it is whole.
-        StoreState loaded = await Task.Run(() => StoreSnapshotReader.ReadAsync(content, cancellation), cancellation);
+        StoreState loaded = await RunAside(() => StoreSnapshotReader.ReadAsync(content, cancellation), cancellation);
         lock (_lock)
             _state = loaded;
     }

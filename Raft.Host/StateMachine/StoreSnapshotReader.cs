@@ -23,8 +23,7 @@ internal sealed class StoreSnapshotReader
     /// <exception cref="InvalidDataException">The content is no snapshot of a store, or not whole.</exception>
     public static async Task<StoreState> ReadAsync(Stream content, CancellationToken cancellation)
     {
-        // Not disposed: that would close the content, which is the caller's.
-        var sections = new SectionReader(new BufferedStream(content, BufferBytes), cancellation);
+        var sections = new SectionReader(new ReadAheadStream(content, BufferBytes), cancellation);
         var reader = new StoreSnapshotReader();
         await sections.ReadNameAsync(StoreSnapshotFormat.Name, "a store");
         StoreState? state = null;

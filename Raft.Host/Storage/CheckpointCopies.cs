@@ -9,16 +9,15 @@ namespace Raft.Host.Storage;
 /// Header, at 0 and again at 4,096: hash u64 | magic u32 | page count u32 | n u64 | id of the data file u64 | hash of the body u64.
 /// Body, at 8,192: page numbers u32, filled up to a whole page, then the pages with their checksums.
 /// </summary>
-internal sealed class CheckpointCopies(IStorageFile copy0, IStorageFile copy1, ulong dataId, ulong salt)
+internal sealed class CheckpointCopies(IStorageFile copy0, IStorageFile copy1, ulong dataId, ulong salt, int pieceBytes)
 {
     private const uint Magic = 0x31594350;      // "PCY1"
     private const int HeaderBytes = 40;
     private const int SecondHeaderAt = 4096;
     private const int BodyAt = 8192;
-    private const int PieceBytes = 512 << 10;
     private const int PageBytes = CheckpointStream.PageBytes;
 
-    private readonly byte[] _piece = GC.AllocateUninitializedArray<byte>(PieceBytes);
+    private readonly byte[] _piece = GC.AllocateUninitializedArray<byte>(pieceBytes);
     private readonly XxHash3 _hash = new((long)salt);
     private Header _header;
     private long _fileBytes = copy0.Length + copy1.Length;
@@ -35,7 +34,7 @@ internal sealed class CheckpointCopies(IStorageFile copy0, IStorageFile copy1, u
     public static void WriteFirst(IStorageFile copy0, ulong dataId, ulong salt)
     {
         copy0.Write(0, new byte[BodyAt]);
-        new CheckpointCopies(copy0, copy0, dataId, salt).WriteHeader();
+        new CheckpointCopies(copy0, copy0, dataId, salt, pieceBytes: 0).WriteHeader();
     }
 
     /// <summary>The pages of the last checkpoint when it may have been cut off; null when there is nothing to repeat.</summary>
@@ -88,11 +87,11 @@ internal sealed class CheckpointCopies(IStorageFile copy0, IStorageFile copy1, u
             _hash.Append(bytes);
             while (!bytes.IsEmpty)
             {
-                int count = Math.Min(bytes.Length, PieceBytes - filled);
+                int count = Math.Min(bytes.Length, pieceBytes - filled);
                 bytes[..count].CopyTo(_piece.AsSpan(filled));
                 filled += count;
                 bytes = bytes[count..];
-                if (filled == PieceBytes)
+                if (filled == pieceBytes)
                 {
                     WritePiece();
                     file.Sync();                // in pieces: one long sync would hold up the log's

@@ -12,7 +12,6 @@ namespace Raft.Host.Storage;
 internal sealed class CheckpointStream : Stream
 {
     public const int PageBytes = 8192;
-    private const int PieceBytes = 512 << 10;
     private const int ChecksumAt = 14;
     private const uint NoChecksum = 0xFFFF_FFFF;
 
@@ -21,13 +20,14 @@ internal sealed class CheckpointStream : Stream
     private readonly Action<long, long> _onWritten;
     private readonly SortedDictionary<long, byte[]> _collected = [];
     private readonly Stack<byte[]> _pool = new();
-    private readonly byte[] _piece = GC.AllocateUninitializedArray<byte>(PieceBytes);
+    private readonly byte[] _piece;
     private long _dataLength;
     private long _collectedEnd;
     private long _position;
 
-    private CheckpointStream(IStorageFile data, CheckpointCopies copies, Action<long, long> onWritten)
+    private CheckpointStream(IStorageFile data, CheckpointCopies copies, int pieceBytes, Action<long, long> onWritten)
     {
+        _piece = GC.AllocateUninitializedArray<byte>(pieceBytes);
         _data = data;
         _copies = copies;
         _onWritten = onWritten;
@@ -37,11 +37,12 @@ internal sealed class CheckpointStream : Stream
     /// <summary>Step 1 of opening: a checkpoint that was cut off is written again. Harmless to repeat.</summary>
     /// <param name="data">The data file.</param>
     /// <param name="copies">Its copy files.</param>
+    /// <param name="pieceBytes">What is written, and synced, at once.</param>
     /// <param name="onWritten">Hears of bytes written into the copy, and in place.</param>
     /// <param name="repeated">How many pages were written again.</param>
-    public static CheckpointStream Open(IStorageFile data, CheckpointCopies copies, Action<long, long> onWritten, out int repeated)
+    public static CheckpointStream Open(IStorageFile data, CheckpointCopies copies, int pieceBytes, Action<long, long> onWritten, out int repeated)
     {
-        var stream = new CheckpointStream(data, copies, onWritten);
+        var stream = new CheckpointStream(data, copies, pieceBytes, onWritten);
         repeated = 0;
         if (copies.Load(stream._dataLength > 0) is { } pages)
         {
@@ -188,7 +189,7 @@ internal sealed class CheckpointStream : Stream
         long start = -1, sinceSync = 0, written = 0;
         foreach ((long number, byte[] page) in pages)
         {
-            if (filled > 0 && (start + filled != number * PageBytes || filled == PieceBytes))
+            if (filled > 0 && (start + filled != number * PageBytes || filled == _piece.Length))
                 WritePiece();
             if (filled == 0)
                 start = number * PageBytes;
@@ -208,7 +209,7 @@ internal sealed class CheckpointStream : Stream
             written += filled;
             sinceSync += filled;
             filled = 0;
-            if (sinceSync >= PieceBytes)            // one long sync would hold up the log's
+            if (sinceSync >= _piece.Length)            // one long sync would hold up the log's
             {
                 _data.Sync();
                 sinceSync = 0;

@@ -64,7 +64,7 @@ internal sealed class ChunkStore : IDisposable
         }
     }
 
-    /// <summary>Step 2 of opening.</summary>
+    /// <summary>Opens LiteDB on the stream, with an empty log.</summary>
     public ChunkStore(CheckpointStream data, string path, ulong salt, StorageSettings settings)
     {
         _data = data;
@@ -87,6 +87,11 @@ internal sealed class ChunkStore : IDisposable
         _chunks = _database.GetCollection("chunks", BsonAutoId.ObjectId);
         _groups = _database.GetCollection("groups", BsonAutoId.ObjectId);
         _node = _database.GetCollection("node", BsonAutoId.ObjectId);
+    }
+
+    /// <summary>Step 2 of opening.</summary>
+    public void Read()
+    {
         ReadNode();
         ReadGroups();
         ReadChunkKeys();
@@ -261,6 +266,25 @@ internal sealed class ChunkStore : IDisposable
     public void Dispose()
     {
         _database.Dispose();
+        LetGo();
+    }
+
+    /// <summary>After a failure, where the process goes on.</summary>
+    public void Forget()
+    {
+        LetGo();
+        try
+        {
+            _database.Dispose();
+        }
+        catch (Exception)
+        {
+            // LiteDB stumbles over what failed before; nothing of it counts any more.
+        }
+    }
+
+    private void LetGo()
+    {
         lock (s_kept)
         {
             s_kept.Remove(_database);

@@ -51,7 +51,7 @@ public sealed class DamagedDirectory : IDisposable
     public string? MoveAside()
     {
         ObjectDisposedException.ThrowIf(_isHandedOn, this);
-        string? target = _directory.MoveAside(Former, _storage.Files);
+        string? target = _directory.MoveAside(Former, _storage);
         if (target is not null)
             _logs.CreateLogger("Raft.Host.Storage").MovedAside(_directory.Current, target);
         return target;

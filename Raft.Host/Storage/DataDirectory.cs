@@ -43,7 +43,7 @@ internal sealed class DataDirectory : IDisposable
         IStorageFiles files = settings.Files;
         string fresh = System.IO.Path.Combine(Path, "new");
         files.CreateDirectory(fresh);
-        var manifest = new Manifest(node, new StorageId(RandomUInt128()), null, RandomUInt64(), RandomUInt64(), settings.SegmentBytes);
+        var manifest = new Manifest(node, new StorageId(new UInt128(settings.Random(), settings.Random())), null, settings.Random(), settings.Random(), settings.SegmentBytes);
 
         byte[] zeros = new byte[Math.Min(1 << 20, settings.SegmentBytes)];
         for (int segment = 0; segment < Manifest.SegmentCount; segment++)
@@ -82,13 +82,14 @@ internal sealed class DataDirectory : IDisposable
     /// <summary>Moves <c>current/</c> out of the way, for good: this node forgets what it promised there. So <c>former</c>, which
     /// says that it did promise, is on the disk before. Nothing happens when there is no <c>current/</c>.</summary>
     /// <returns>Where it is now; null when there was nothing to move.</returns>
-    public string? MoveAside(Former former, IStorageFiles files)
+    public string? MoveAside(Former former, StorageSettings settings)
     {
+        IStorageFiles files = settings.Files;
         if (!files.DirectoryExists(Current))
             return null;
         former.Write(files, Path);
 
-        string name = System.IO.Path.Combine(Path, "damaged-" + DateTime.UtcNow.ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture)), target = name;
+        string name = System.IO.Path.Combine(Path, "damaged-" + settings.Time.GetUtcNow().ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture)), target = name;
         for (int n = 2; files.DirectoryExists(target); n++)
             target = $"{name}-{n}";
         files.Rename(Current, target);
@@ -104,8 +105,6 @@ internal sealed class DataDirectory : IDisposable
         RandomNumberGenerator.Fill(bytes);
         return BinaryPrimitives.ReadUInt64LittleEndian(bytes);
     }
-
-    private static UInt128 RandomUInt128() => new(RandomUInt64(), RandomUInt64());
 
     private static void Make(string path, IStorageFiles files)
     {

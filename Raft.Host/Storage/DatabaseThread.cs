@@ -16,7 +16,8 @@ internal sealed class DatabaseThread
     private readonly StorageMetrics _metrics;
     private readonly FailStop _failStop;
     private readonly ILogger _logger;
-    private readonly Thread _thread;
+    private readonly InlineScheduler _scheduler = new();
+    private IStorageLoop? _loop;                    // null before Open
     private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Func<OpenDatabase>? _open;
     private OpenDatabase _database = null!;         // set on this thread before the loop begins
@@ -60,7 +61,6 @@ internal sealed class DatabaseThread
         _metrics = metrics;
         _failStop = failStop;
         _logger = logger;
-        _thread = new Thread(RunInline) { IsBackground = true, Name = "raft-database" };
     }
 
     /// <summary>Records and bytes that the database does not have yet. Any thread.</summary>
@@ -77,167 +77,166 @@ internal sealed class DatabaseThread
     public void Open(Func<OpenDatabase> open)
     {
         _open = open;
-        _thread.Start();
-        _opened.Task.GetAwaiter().GetResult();
+        _loop = _settings.Threads.Start("raft-database", RunTurn);
+        _settings.Threads.Wait(_opened.Task);
     }
 
     /// <summary>WAL thread: this is durable. Wakes this thread only when it is time for work.</summary>
     public void Enqueue(WalRecordContent record)
     {
+        bool isTime;
         lock (_gate)
         {
             _records.Enqueue(record);
             bool isFirst = _records.Count == 1;
             if (isFirst)
-                _firstWaitsSince = Environment.TickCount64;
+                _firstWaitsSince = NowMs;
             long before = _waitingBytes;
             _waitingBytes += record.Bytes;
-            if ((isFirst && _isIdle) || (before < _settings.CopyBytes && _waitingBytes >= _settings.CopyBytes))
-                Monitor.Pulse(_gate);
+            isTime = (isFirst && _isIdle) || (before < _settings.CopyBytes && _waitingBytes >= _settings.CopyBytes);
         }
+
+        if (isTime)
+            Wake();
     }
 
     /// <summary>Any thread.</summary>
     public void AskForCheckpoint()
     {
         lock (_gate)
-        {
             _isCheckpointAsked = true;
-            Monitor.Pulse(_gate);
-        }
+        Wake();
     }
 
-    public Task<IReadOnlyList<Entry>> ReadAsync(DurableStorage group, LogIndex from, LogIndex to, int maxBytes)
+    public Task<IReadOnlyList<Entry>> ReadAsync(DurableStorage group, LogIndex from, LogIndex to, int maxBytes, CancellationToken cancellation)
     {
         var read = new PendingRead { Group = group, From = from, To = to, MaxBytes = maxBytes, Truncations = group.Truncations };
         Enqueue(read);
-        return read.Task;
+        return read.WaitAsync(cancellation);
     }
 
-    public Task<PersistedState> LoadAsync(DurableStorage group, long cacheBytes)
+    public Task<PersistedState> LoadAsync(DurableStorage group, long cacheBytes, CancellationToken cancellation)
     {
         var state = new TaskCompletionSource<PersistedState>(TaskCreationOptions.RunContinuationsAsynchronously);
         Enqueue(new PendingRead { Group = group, State = state, CacheBytes = cacheBytes });
-        return state.Task;
+        return state.WaitAsync(cancellation);
     }
 
     /// <summary>The store has failed elsewhere.</summary>
-    public void Wake()
-    {
-        lock (_gate)
-            Monitor.Pulse(_gate);
-    }
+    public void Wake() => _loop?.Wake();
 
     /// <summary>After the WAL thread has ended: takes the rest, checkpoints, closes.</summary>
     public void Close()
     {
         lock (_gate)
-        {
             _isClosing = true;
-            Monitor.Pulse(_gate);
-        }
-
-        if (_thread.IsAlive)
-            _thread.Join();
+        Wake();
+        _loop?.Join();
     }
 
     private void Enqueue(PendingRead read)
     {
+        bool isEnded;
         lock (_gate)
         {
-            if (!_isEnded)
-            {
+            isEnded = _isEnded;
+            if (!isEnded)
                 _reads.Enqueue(read);
-                Monitor.Pulse(_gate);
-                return;
-            }
         }
 
-        Fail(read);
+        if (isEnded)
+            Fail(read);
+        else
+            Wake();
     }
 
-    /// <summary>LiteDB's background queue goes to the current scheduler; this one runs it here and at once.</summary>
-    private void RunInline() => new Task(Run).RunSynchronously(new InlineScheduler());
+    /// <summary>Copies and checkpoints are due by it.</summary>
+    private long NowMs => (long)_settings.Time.GetElapsedTime(0).TotalMilliseconds;
 
-    private void Run()
+    /// <summary>LiteDB's background queue goes to the current scheduler; this one runs it here and at once.</summary>
+    private NextTurn RunTurn()
+    {
+        var turn = new Task<NextTurn>(_open is null ? DoWhatIsDue : OpenFirst);
+        turn.RunSynchronously(_scheduler);
+        return turn.GetAwaiter().GetResult();
+    }
+
+    private NextTurn OpenFirst()
     {
         try
         {
-            _database = _open!();                   // Open sets it before the thread starts
+            _database = _open!();                   // Open sets it before the first turn
             _open = null;
             _covered = _database.Store.Position;
         }
         catch (Exception error)
         {
             _opened.SetException(error);
-            End();
-            return;
+            return End();
         }
 
-        Native.LowerPriorityOfThisThread(Nice);     // the WAL thread's tail is made of CPU more than of disk
+        _settings.Threads.LowerPriorityOfThisThread(Nice);     // the WAL thread's tail is made of CPU more than of disk
         _opened.SetResult();
+        return NextTurn.Now;
+    }
+
+    private NextTurn DoWhatIsDue()
+    {
+        if (_failStop.Cause is not null)
+            return End();
         try
         {
-            while (WaitForWork(out bool isCopyDue, out bool isCheckpointDue, out bool isIdle, out bool isClosing))
-            {
-                ServeReads();
-                if (isCopyDue)
-                    CopyRecords(takeAll: isCheckpointDue);
-                if (isIdle)
-                    DeleteSome();
-                if (isCheckpointDue || _database.Store.LogBytes >= _settings.DatabaseLogBytes)
-                    Checkpoint();
-                if (isClosing)
-                {
-                    ServeReads();
-                    CloseCleanly();
-                    break;
-                }
-            }
+            NextTurn next = WhatIsDue(out bool isCopyDue, out bool isCheckpointDue, out bool isIdle, out bool isClosing);
+            if (next != NextTurn.Now)
+                return next;
+
+            ServeReads();
+            if (isCopyDue)
+                CopyRecords(takeAll: isCheckpointDue);
+            if (isIdle)
+                DeleteSome();
+            if (isCheckpointDue || _database.Store.LogBytes >= _settings.DatabaseLogBytes)
+                Checkpoint();
+            if (!isClosing)
+                return NextTurn.Now;
+            ServeReads();
+            CloseCleanly();
         }
         catch (Exception error)
         {
             Exception cause = _database.Data.Failure ?? error;
             MarkDamage(cause);
             _failStop.Fail(cause, _database.Path);
-            _database.Log.WakeWaiter();
+            _database.Log.RoomMade?.Invoke();       // whoever waits for room waits in vain
         }
 
-        End();
+        return End();
     }
 
-    /// <summary>False when the store has failed.</summary>
-    private bool WaitForWork(out bool isCopyDue, out bool isCheckpointDue, out bool isIdle, out bool isClosing)
+    /// <summary>Now, or when something may be.</summary>
+    private NextTurn WhatIsDue(out bool isCopyDue, out bool isCheckpointDue, out bool isIdle, out bool isClosing)
     {
         lock (_gate)
         {
-            while (true)
+            long now = NowMs;
+            bool hasUncovered = _database.Store.Position > _covered || _database.Store.HasDeletions;
+            long copyIn = _records.Count > 0 ? _firstWaitsSince + _settings.CopyDelayMs - now : long.MaxValue;
+            long checkpointIn = _records.Count == 0 && hasUncovered ? _lastWork + _settings.IdleCheckpointMs - now : long.MaxValue;
+            isClosing = _isClosing;
+            isIdle = checkpointIn <= 0;
+            isCheckpointDue = _isCheckpointAsked || isIdle || isClosing;
+            isCopyDue = _records.Count > 0 && (_waitingBytes >= _settings.CopyBytes || copyIn <= 0 || isCheckpointDue);
+            if (isCopyDue || isCheckpointDue || isClosing || _reads.Count > 0)
             {
-                long now = Environment.TickCount64;
-                bool hasUncovered = _database.Store.Position > _covered || _database.Store.HasDeletions;
-                long copyIn = _records.Count > 0 ? _firstWaitsSince + _settings.CopyDelayMs - now : long.MaxValue;
-                long checkpointIn = _records.Count == 0 && hasUncovered ? _lastWork + _settings.IdleCheckpointMs - now : long.MaxValue;
-                isClosing = _isClosing;
-                isIdle = checkpointIn <= 0;
-                isCheckpointDue = _isCheckpointAsked || isIdle || isClosing;
-                isCopyDue = _records.Count > 0 && (_waitingBytes >= _settings.CopyBytes || copyIn <= 0 || isCheckpointDue);
-                if (_failStop.Cause is not null)
-                    return false;
-                if (isCopyDue || isCheckpointDue || isClosing || _reads.Count > 0)
-                {
-                    if (isCheckpointDue)
-                        _isCheckpointAsked = false;
-                    return true;
-                }
-
-                long wait = Math.Min(copyIn, checkpointIn);
-                _isIdle = _records.Count == 0;
-                if (wait == long.MaxValue)
-                    Monitor.Wait(_gate);
-                else
-                    Monitor.Wait(_gate, (int)Math.Max(1, wait));
+                if (isCheckpointDue)
+                    _isCheckpointAsked = false;
                 _isIdle = false;
+                return NextTurn.Now;
             }
+
+            _isIdle = _records.Count == 0;
+            long wait = Math.Min(copyIn, checkpointIn);
+            return wait == long.MaxValue ? NextTurn.WhenWoken : NextTurn.After(wait);
         }
     }
 
@@ -273,10 +272,9 @@ internal sealed class DatabaseThread
                 _taken.Clear();
                 waiting = _waitingBytes -= bytes;
                 left = _records.Count;
-                _firstWaitsSince = Environment.TickCount64;
+                _firstWaitsSince = _lastWork = NowMs;
             }
 
-            _lastWork = Environment.TickCount64;
             if (_database.Store.LogBytes >= _settings.DatabaseLogBytes)
                 Checkpoint();
             if (left == 0 || (!takeAll && waiting < _settings.CopyBytes))
@@ -291,7 +289,7 @@ internal sealed class DatabaseThread
         if (!_database.Store.HasDeletions)
             return;
         _database.Store.DeleteMarked(_settings.TransactionBytes);
-        _lastWork = Environment.TickCount64;
+        _lastWork = NowMs;
     }
 
     private void Checkpoint()
@@ -397,7 +395,7 @@ internal sealed class DatabaseThread
             DamageMark.TryWrite(_settings.Files, _database.Directory, damage);
     }
 
-    private void End()
+    private NextTurn End()
     {
         List<PendingRead> reads;
         lock (_gate)
@@ -409,6 +407,7 @@ internal sealed class DatabaseThread
 
         foreach (PendingRead read in reads)
             Fail(read);
+        return NextTurn.Never;
     }
 
     private void Fail(PendingRead read)

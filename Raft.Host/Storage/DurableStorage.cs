@@ -72,8 +72,8 @@ internal sealed partial class DurableStorage : IRaftStorage
     /// <summary>How often a durable truncation took something away; any thread.</summary>
     public long Truncations => Volatile.Read(ref _truncations);
 
-    public async ValueTask<PersistedState> LoadAsync(long cacheBytes, CancellationToken cancellation) =>
-        await _threads.Database!.LoadAsync(this, cacheBytes).WaitAsync(cancellation);      // set before the group is handed out
+    public ValueTask<PersistedState> LoadAsync(long cacheBytes, CancellationToken cancellation) =>
+        new(_threads.Database!.LoadAsync(this, cacheBytes, cancellation));      // set before the group is handed out
 
     public Task PersistAsync(PersistRequest? request)
     {
@@ -111,7 +111,7 @@ internal sealed partial class DurableStorage : IRaftStorage
         long bytes = 0;
         if (from > to || AddFromMemory(entries, from, to, maxBytes, ref bytes) || !Holds(from))
             return new ValueTask<IReadOnlyList<Entry>>(entries);
-        return new ValueTask<IReadOnlyList<Entry>>(_threads.Database!.ReadAsync(this, from, to, maxBytes).WaitAsync(cancellation));
+        return new ValueTask<IReadOnlyList<Entry>>(_threads.Database!.ReadAsync(this, from, to, maxBytes, cancellation));
     }
 
     /// <summary>Adds what memory holds from <paramref name="from"/> on; false when it begins later, or there is none.</summary>

@@ -102,7 +102,7 @@ internal sealed class GroupRecord
     public static byte[] Encode(SnapshotDescriptor descriptor)
     {
         byte[] configuration = descriptor.Configuration.Encode();
-        byte[] bytes = new byte[StorageWriter.NameBytes(descriptor.SnapshotId) + 8 + 8 + 8 + 4 + configuration.Length + 8 + 16];
+        byte[] bytes = new byte[StorageWriter.NameBytes(descriptor.SnapshotId) + 8 + 8 + 8 + 4 + configuration.Length + 8 + 16 + 8];
         var writer = new StorageWriter(bytes);
         writer.Name(descriptor.SnapshotId);
         writer.Int64(descriptor.Index.Value);
@@ -112,6 +112,7 @@ internal sealed class GroupRecord
         writer.Bytes(configuration);
         writer.Int64(descriptor.SizeBytes);
         writer.UInt128(descriptor.Hash);
+        writer.Int64(descriptor.TimeMs);
         return bytes;
     }
 
@@ -123,6 +124,6 @@ internal sealed class GroupRecord
         var term = new Term(reader.Int64());
         var configurationIndex = new LogIndex(reader.Int64());
         Configuration configuration = Configuration.Decode(reader.Bytes(reader.Int32()).Span);
-        return new SnapshotDescriptor(id, index, term, configuration, configurationIndex, reader.Int64(), reader.UInt128());
+        return new SnapshotDescriptor(id, index, term, configuration, configurationIndex, reader.Int64(), reader.UInt128()) { TimeMs = reader.Int64() };
     }
 }

@@ -79,6 +79,10 @@ internal sealed unsafe partial class NativeFile : IStorageFile
         throw Failure("flock", Path, 0);
     }
 
+    /// <summary>Gives the lock back, whoever else has the descriptor: a process that was just forked holds a copy of it until it runs
+    /// its own program, and to close ours alone would leave the lock with it.</summary>
+    public void Unlock() => Checked(Native.Lock(_descriptor, Native.LockRelease), "flock", Path, 0);
+
     public void Dispose()
     {
         Close();
@@ -151,9 +155,21 @@ internal sealed class NativeFiles : IStorageFiles
     {
         var file = NativeFile.Open(path, Native.ReadWrite | Native.Create);
         if (file.TryLock())
-            return file;
+            return new FileLock(file);
         file.Dispose();
         return null;
+    }
+
+    private sealed class FileLock(NativeFile file) : IDisposable
+    {
+        private NativeFile? _file = file;
+
+        public void Dispose()
+        {
+            _file?.Unlock();
+            _file?.Dispose();
+            _file = null;
+        }
     }
 }
 
@@ -162,7 +178,7 @@ internal static unsafe partial class Native
 {
     public const int ReadOnly = 0, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, CloseOnExec = 0x80000;
     public const int SeekEnd = 2;
-    public const int LockExclusive = 2, LockNoWait = 4, WouldBlockErrno = 11;
+    public const int LockExclusive = 2, LockNoWait = 4, LockRelease = 8, WouldBlockErrno = 11;
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags, int mode);

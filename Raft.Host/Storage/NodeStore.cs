@@ -37,6 +37,7 @@ public sealed class NodeStore : IAsyncDisposable
         _settings = settings;
         _logger = logger;
         _directory = directory;
+        StartNonce = settings.Random();
         _failStop = new FailStop(settings.OnFailure);
         _metrics = new StorageMetrics(() => _database?.Lag ?? default, FileSizes);
         _database = new DatabaseThread(settings, _metrics, _failStop, logger);
@@ -98,7 +99,7 @@ public sealed class NodeStore : IAsyncDisposable
     public long StartCount { get; private set; }
 
     /// <summary>A random number of this start, to tell twins apart.</summary>
-    public ulong StartNonce { get; } = Storage.DataDirectory.RandomUInt64();
+    public ulong StartNonce { get; }
 
     /// <summary>The WAL sequence at the end of opening.</summary>
     public long OpeningSequence { get; private set; }
@@ -168,6 +169,9 @@ public sealed class NodeStore : IAsyncDisposable
     /// <summary>Records and bytes that the database does not have yet. Any thread.</summary>
     internal (long Records, long Bytes) Lag => _database.Lag;
 
+    /// <summary>The highest sequence that the database has, checkpointed. Any thread.</summary>
+    internal long CoveredSequence => _open!.Log.Covered;        // set before the store is handed out
+
     /// <summary>What is below the marks is not all deleted yet. Any thread; as of the last work of the database thread.</summary>
     internal bool HasDeletions => _open!.Store.HasDeletions;     // set before the store is handed out
 
@@ -213,7 +217,7 @@ public sealed class NodeStore : IAsyncDisposable
         _database.Open(() => _open = _recovery.Open());
         RepairManifest(_open!.Store.ClusterUid);    // Open has set it
 
-        _wal = new WalThread(_open.Log, _database, _metrics, _failStop, _settings.RecordBytes, OnFormed);
+        _wal = new WalThread(_open.Log, _database, _metrics, _failStop, _settings, OnFormed);
         _threads.FailStop = _failStop;
         _threads.Snapshots = _snapshots;
         _threads.Wal = _wal;
@@ -221,7 +225,7 @@ public sealed class NodeStore : IAsyncDisposable
         _threads.EntryBytesMax = _open.Log.PayloadBytesMax / 4 * 3;        // room for what goes with it, and within LiteDB's largest document
         StartCount = _open.Store.StartCount + 1;
         _wal.Start();
-        _wal.Enqueue(new WalBatch { StartCount = StartCount }).GetAwaiter().GetResult();
+        _settings.Threads.Wait(_wal.Enqueue(new WalBatch { StartCount = StartCount }));
         OpeningSequence = _wal.DurableSequence;
     }
 
@@ -288,7 +292,7 @@ public sealed class NodeStore : IAsyncDisposable
     {
         _snapshots?.Dispose();
         _open?.Log.Dispose();
-        _recovery?.CloseFiles();
+        _recovery?.Dispose();
         _metrics.Dispose();
         if (!keepsLock)
             _directory.Dispose();

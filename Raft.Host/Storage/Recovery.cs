@@ -8,9 +8,10 @@ namespace Raft.Host.Storage;
 /// crash is harmless. Runs on the database thread, which is the only one to touch LiteDB.
 /// </summary>
 internal sealed class Recovery(
-    string current, Manifest manifest, SnapshotFiles snapshots, StorageSettings settings, StorageMetrics metrics, ILogger logger, Func<string, DurableStorage> groups)
+    string current, Manifest manifest, SnapshotFiles snapshots, StorageSettings settings, StorageMetrics metrics, ILogger logger, Func<string, DurableStorage> groups) : IDisposable
 {
     private readonly List<IDisposable> _open = [];
+    private ChunkStore? _store;
 
     /// <summary>Records that the database did not have.</summary>
     public int Replayed { get; private set; }
@@ -24,13 +25,16 @@ internal sealed class Recovery(
         }
         catch
         {
-            CloseFiles();
+            Dispose();
             throw;
         }
     }
 
-    public void CloseFiles()
+    /// <summary>Closes the files; LiteDB's objects stay, unless they were disposed or the settings say otherwise.</summary>
+    public void Dispose()
     {
+        if (settings.ForgetsFailedStores)
+            _store?.Forget();
         foreach (IDisposable file in _open)
             file.Dispose();
         _open.Clear();
@@ -40,8 +44,8 @@ internal sealed class Recovery(
     {
         // 1. The last checkpoint, whole.
         IStorageFile data = OpenFile(manifest.DataFileName);
-        var copies = new CheckpointCopies(OpenFile("copy0"), OpenFile("copy1"), manifest.DataId, manifest.Salt);
-        var stream = CheckpointStream.Open(data, copies, OnWritten, out int repeated);
+        var copies = new CheckpointCopies(OpenFile("copy0"), OpenFile("copy1"), manifest.DataId, manifest.Salt, settings.CheckpointPieceBytes);
+        var stream = CheckpointStream.Open(data, copies, settings.CheckpointPieceBytes, OnWritten, out int repeated);
         if (repeated > 0)
             logger.CheckpointRepeated(copies.Number, repeated);
 
@@ -89,7 +93,9 @@ internal sealed class Recovery(
     {
         try
         {
-            return new ChunkStore(stream, data.Path, manifest.Salt, settings);
+            _store = new ChunkStore(stream, data.Path, manifest.Salt, settings);
+            _store.Read();
+            return _store;
         }
         catch (Exception error)
         {

@@ -86,7 +86,7 @@ internal sealed class SnapshotReader(SnapshotFileReader file, SnapshotThread thr
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         cancellation.ThrowIfCancellationRequested();
-        return await thread.RunAsync(() => file.Read(offset, buffer.Span)).ConfigureAwait(false);     // the buffer is ours until then
+        return await thread.RunAsync(() => file.Read(offset, buffer.Span));     // the buffer is ours until then
     }
 
     public ValueTask DisposeAsync()

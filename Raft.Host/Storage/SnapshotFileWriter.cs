@@ -7,18 +7,18 @@ namespace Raft.Host.Storage;
 /// Filling is anybody's, one call at a time; writing is the snapshot writer thread's.</summary>
 internal sealed class SnapshotFileWriter : IDisposable
 {
-    private const int PieceBlocks = 16;
-    private const int PieceBytes = PieceBlocks * SnapshotFormat.BlockBytes;
-
     private readonly IStorageFile _file;
     private readonly ulong _seed;
     private readonly XxHash128 _hash = new();
-    private readonly byte[] _piece = GC.AllocateUninitializedArray<byte>(PieceBlocks * SnapshotFormat.StoredBlockBytes);
+    private readonly byte[] _piece;
+    private readonly int _pieceBytes;               // of content
     private int _filled;                            // bytes of content in the piece
     private long _written;                          // and before it, in the file
 
-    public SnapshotFileWriter(IStorageFile file, ulong seed)
+    public SnapshotFileWriter(IStorageFile file, ulong seed, int pieceBlocks)
     {
+        _piece = GC.AllocateUninitializedArray<byte>(pieceBlocks * SnapshotFormat.StoredBlockBytes);
+        _pieceBytes = pieceBlocks * SnapshotFormat.BlockBytes;
         _file = file;
         _seed = seed;
         file.Write(0, SnapshotFormat.Header(seed));
@@ -30,7 +30,7 @@ internal sealed class SnapshotFileWriter : IDisposable
     public UInt128 Hash => _hash.GetCurrentHashAsUInt128();
 
     /// <summary>The piece must be written before more is filled in.</summary>
-    public bool IsFull => _filled == PieceBytes;
+    public bool IsFull => _filled == _pieceBytes;
 
     /// <summary>Takes as much as the piece has room for; says how much.</summary>
     public int Fill(ReadOnlySpan<byte> bytes)
@@ -104,7 +104,7 @@ internal sealed class SnapshotStream(SnapshotFileWriter writer, SnapshotThread t
             cancellationToken.ThrowIfCancellationRequested();
             buffer = buffer[writer.Fill(buffer.Span)..];
             if (writer.IsFull)
-                await thread.RunAsync(writer.WritePiece).ConfigureAwait(false);
+                await thread.RunAsync(writer.WritePiece);
         }
     }
 
@@ -117,7 +117,7 @@ internal sealed class SnapshotStream(SnapshotFileWriter writer, SnapshotThread t
         {
             buffer = buffer[writer.Fill(buffer)..];
             if (writer.IsFull)
-                thread.RunAsync(writer.WritePiece).GetAwaiter().GetResult();        // never on a shard: see SnapshotFiles.WriteAsync
+                thread.Run(writer.WritePiece);      // aside: see SnapshotFiles.WriteAsync
         }
     }
 

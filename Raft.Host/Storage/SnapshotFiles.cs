@@ -16,6 +16,7 @@ internal sealed class SnapshotFiles : IDisposable
     private const int WritersMax = 4;
     private const string Complete = ".snap", Taken = ".tmp", Part = ".part";
 
+    private readonly StorageSettings _settings;
     private readonly IStorageFiles _files;
     private readonly string _directory;
     private readonly ulong _salt;
@@ -23,7 +24,7 @@ internal sealed class SnapshotFiles : IDisposable
     private readonly FailStop _failStop;
     private readonly SnapshotThread _writing;
     private readonly SnapshotThread _reading;
-    private readonly SemaphoreSlim _writers = new(WritersMax);
+    private readonly Slots _writers = new(WritersMax);
     private readonly Dictionary<DurableStorage, GroupFiles> _groups = [];
     private readonly object _gate = new();
     private int _order;
@@ -52,13 +53,14 @@ internal sealed class SnapshotFiles : IDisposable
 
     public SnapshotFiles(string current, ulong salt, StorageSettings settings, StorageMetrics metrics, FailStop failStop)
     {
+        _settings = settings;
         _files = settings.Files;
         _directory = Path.Combine(current, "snapshots");
         _salt = salt;
         _metrics = metrics;
         _failStop = failStop;
-        _writing = new SnapshotThread("raft-snap-out", _directory, failStop, MarkDamage);
-        _reading = new SnapshotThread("raft-snap-in", _directory, failStop, MarkDamage);
+        _writing = new SnapshotThread("raft-snap-out", _directory, settings.Threads, failStop, MarkDamage);
+        _reading = new SnapshotThread("raft-snap-in", _directory, settings.Threads, failStop, MarkDamage);
 
         // A checksum that does not fit at run time: the next start goes into quarantine because of it.
         void MarkDamage(CorruptStorageException damage) => DamageMark.TryWrite(settings.Files, current, damage);
@@ -89,13 +91,13 @@ internal sealed class SnapshotFiles : IDisposable
             _files.Delete(Path.Combine(_directory, name));
     }
 
-    /// <summary>Takes a snapshot, on a thread of the pool: a state machine may write without awaiting anything.</summary>
+    /// <summary>Takes a snapshot, aside: a state machine may write without awaiting anything.</summary>
     public async Task<SnapshotFile> WriteAsync(DurableStorage group, IStateSnapshot picture, CancellationToken cancellation)
     {
-        await _writers.WaitAsync(cancellation).ConfigureAwait(false);
+        await _writers.TakeAsync(cancellation);
         try
         {
-            return await Task.Run(() => WriteOneAsync(group, picture, cancellation), cancellation).ConfigureAwait(false);
+            return await _settings.Threads.RunAsideAsync(() => WriteOneAsync(group, picture, cancellation), cancellation);
         }
         finally
         {
@@ -121,7 +123,7 @@ internal sealed class SnapshotFiles : IDisposable
             ready = _writing.RunAsync(() => partial.Writer ??= Create(partial.Id, Part));
         }
 
-        await ready.ConfigureAwait(false);
+        await ready;
         return receiver;
     }
 
@@ -139,7 +141,7 @@ internal sealed class SnapshotFiles : IDisposable
 
         try
         {
-            SnapshotFileReader file = await _reading.RunAsync(() => OpenFile(descriptor)).ConfigureAwait(false);
+            SnapshotFileReader file = await _reading.RunAsync(() => OpenFile(descriptor));
             return new SnapshotReader(file, _reading, () => _ = _reading.RunAsync(() =>
             {
                 file.Dispose();
@@ -225,11 +227,11 @@ internal sealed class SnapshotFiles : IDisposable
     private async Task<SnapshotFile> WriteOneAsync(DurableStorage group, IStateSnapshot picture, CancellationToken cancellation)
     {
         string id = NewId(group);
-        SnapshotFileWriter writer = await _writing.RunAsync(() => Create(id, Taken)).ConfigureAwait(false);
+        SnapshotFileWriter writer = await _writing.RunAsync(() => Create(id, Taken));
         try
         {
             await using (var stream = new SnapshotStream(writer, _writing))
-                await picture.WriteAsync(stream, cancellation).ConfigureAwait(false);
+                await picture.WriteAsync(stream, cancellation);
             cancellation.ThrowIfCancellationRequested();
         }
         catch
@@ -247,11 +249,11 @@ internal sealed class SnapshotFiles : IDisposable
             FinishFile(writer, id, Taken);
             Add(group, id, SnapshotFormat.FileBytes(writer.Size), index: null);
             return new SnapshotFile(id, writer.Size, writer.Hash);
-        }).ConfigureAwait(false);
+        });
     }
 
     private SnapshotFileWriter Create(string id, string kind) =>
-        new(_files.Open(PathOf(id, kind), create: true), SnapshotFormat.Seed(id, _salt));
+        new(_files.Open(PathOf(id, kind), create: true), SnapshotFormat.Seed(id, _salt), _settings.SnapshotPieceBlocks);
 
     private void FinishFile(SnapshotFileWriter writer, string id, string kind)
     {
@@ -320,7 +322,7 @@ internal sealed class SnapshotFiles : IDisposable
         return files;
     }
 
-    private static string NewId(DurableStorage group) => $"{group.SnapshotPrefix}-{DataDirectory.RandomUInt64():x16}";
+    private string NewId(DurableStorage group) => $"{group.SnapshotPrefix}-{_settings.Random():x16}";
 
     private string PathOf(string id, string kind) => Path.Combine(_directory, id + kind);
 

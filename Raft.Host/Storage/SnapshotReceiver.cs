@@ -37,7 +37,7 @@ internal sealed class SnapshotReceiver(SnapshotFiles files, SnapshotThread threa
         cancellation.ThrowIfCancellationRequested();
         if (NextOffset + chunk.Length > partial.Descriptor.SizeBytes)
             throw new InvalidDataException($"More came than the {partial.Descriptor.SizeBytes} bytes of the snapshot.");
-        if (!await thread.RunAsync(() => TryWrite(chunk.Span)).ConfigureAwait(false))
+        if (!await thread.RunAsync(() => TryWrite(chunk.Span)))
             throw Overtaken();
     }
 
@@ -45,7 +45,7 @@ internal sealed class SnapshotReceiver(SnapshotFiles files, SnapshotThread threa
     {
         cancellation.ThrowIfCancellationRequested();
         SnapshotDescriptor descriptor = partial.Descriptor;
-        bool? isRight = await thread.RunAsync(() => partial.Owner == this ? files.TryComplete(group, partial) : (bool?)null).ConfigureAwait(false);
+        bool? isRight = await thread.RunAsync(() => partial.Owner == this ? files.TryComplete(group, partial) : (bool?)null);
         return isRight switch
         {
             true => new SnapshotFile(partial.Id, descriptor.SizeBytes, descriptor.Hash),

@@ -10,39 +10,44 @@ internal sealed class SnapshotThread
     private readonly FailStop _failStop;
     private readonly Action<CorruptStorageException> _onDamage;
     private readonly string _directory;
+    private readonly IStorageThreads _threads;
+    private readonly IStorageLoop _loop;
     private readonly object _gate = new();
-    private readonly Queue<Action> _work = new();
-    private readonly Thread _thread;
+    private readonly Queue<Func<Action>> _work = new();
+    private Action? _completion;                    // of the work of the turn before
+    private bool _hasBegun;
     private bool _isClosed;
 
     /// <param name="name">The thread's.</param>
     /// <param name="directory">What the last words name when something else than a system call failed.</param>
+    /// <param name="threads">Where it runs.</param>
     /// <param name="failStop">Hears of every failure.</param>
     /// <param name="onDamage">Hears of damage before it.</param>
-    public SnapshotThread(string name, string directory, FailStop failStop, Action<CorruptStorageException> onDamage)
+    public SnapshotThread(string name, string directory, IStorageThreads threads, FailStop failStop, Action<CorruptStorageException> onDamage)
     {
         _directory = directory;
+        _threads = threads;
         _failStop = failStop;
         _onDamage = onDamage;
-        _thread = new Thread(Run) { IsBackground = true, Name = name };
-        _thread.Start();
+        _loop = threads.Start(name, RunTurn);
     }
 
     /// <summary>Runs it on the thread. A failure of any of these ends the node.</summary>
     public Task<T> RunAsync<T>(Func<T> work)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        bool isClosed;
         lock (_gate)
         {
-            if (!_isClosed)
-            {
+            isClosed = _isClosed;
+            if (!isClosed)
                 _work.Enqueue(() => Run(work, done));
-                Monitor.Pulse(_gate);
-                return done.Task;
-            }
         }
 
-        return Task.FromException<T>(_failStop.Cause as Exception ?? new ObjectDisposedException(nameof(NodeStore)));
+        if (isClosed)
+            return Task.FromException<T>(_failStop.Cause as Exception ?? new ObjectDisposedException(nameof(NodeStore)));
+        _loop.Wake();
+        return done.Task;
     }
 
     public Task RunAsync(Action work) => RunAsync(() =>
@@ -51,53 +56,61 @@ internal sealed class SnapshotThread
         return true;
     });
 
+    /// <summary>As <see cref="RunAsync(Action)"/>, and waits here. Never on a shard, nor in a loop.</summary>
+    public void Run(Action work) => _threads.Wait(RunAsync(work));
+
     /// <summary>Refuses what comes from now on, does what waits, and ends.</summary>
     public void Close()
     {
         lock (_gate)
-        {
             _isClosed = true;
-            Monitor.Pulse(_gate);
-        }
-
-        _thread.Join();
+        _loop.Wake();
+        _loop.Join();
     }
 
-    private void Run()
+    private NextTurn RunTurn()
     {
-        Native.LowerPriorityOfThisThread(Nice);
-        while (true)
-        {
-            Action? work;
-            lock (_gate)
-            {
-                while (!_work.TryDequeue(out work))
-                {
-                    if (_isClosed)
-                        return;
-                    Monitor.Wait(_gate);
-                }
-            }
+        if (!_hasBegun)
+            _threads.LowerPriorityOfThisThread(Nice);
+        _hasBegun = true;
 
-            work();
+        if (_completion is { } completion)
+        {
+            _completion = null;
+            completion();
         }
+
+        Func<Action>? work;
+        lock (_gate)
+        {
+            if (!_work.TryDequeue(out work))
+                return _isClosed ? NextTurn.Never : NextTurn.WhenWoken;
+        }
+
+        _completion = work();
+        return NextTurn.Now;
     }
 
-    private void Run<T>(Func<T> work, TaskCompletionSource<T> done)
+    /// <summary>Does it, and gives what tells the caller of it: in the next turn, so that a simulation can let time pass between them.</summary>
+    private Action Run<T>(Func<T> work, TaskCompletionSource<T> done)
     {
         try
         {
             if (_failStop.Cause is { } cause)
                 throw cause;
-            done.SetResult(work());
+            T result = work();
+            return () => done.SetResult(result);
         }
         catch (Exception error)
         {
             if (error is CorruptStorageException damage)
                 _onDamage(damage);
             _failStop.Fail(error, _directory);
-            done.SetException(error);
-            _ = done.Task.Exception;                // observed: the caller may have gone
+            return () =>
+            {
+                done.SetException(error);
+                _ = done.Task.Exception;            // observed: the caller may have gone
+            };
         }
     }
 }

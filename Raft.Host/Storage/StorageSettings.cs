@@ -1,14 +1,25 @@
 namespace Raft.Host.Storage;
 
-/// <summary>What tests and benchmarks may change; a node runs on the defaults.</summary>
+/// <summary>What tests, benchmarks and simulations may change; a node runs on the defaults.</summary>
 internal sealed record StorageSettings
 {
     public static readonly StorageSettings Default = new();
 
     public IStorageFiles Files { get; init; } = NativeFiles.Instance;
 
+    public IStorageThreads Threads { get; init; } = StorageThreads.Instance;
+
+    /// <summary>What decides when something is due; metrics have a clock of their own.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Where storage ids, salts, nonces and the names of files come from. Any thread.</summary>
+    public Func<ulong> Random { get; init; } = DataDirectory.RandomUInt64;
+
     /// <summary>What a failure at run time ends with.</summary>
     public Action<StorageFailedException> OnFailure { get; init; } = FailStop.EndProcess;
+
+    /// <summary>Where the process goes on after a failure, as in a simulation: LiteDB's objects are not kept for ever then.</summary>
+    public bool ForgetsFailedStores { get; init; }
 
     /// <summary>A multiple of 4,096; part of the format, so it is in the manifest.</summary>
     public int SegmentBytes { get; init; } = 16 << 20;
@@ -34,4 +45,10 @@ internal sealed record StorageSettings
 
     /// <summary>What is read from the database for a peer in one turn, before records may go first.</summary>
     public int ReadTurnBytes { get; init; } = 256 << 10;
+
+    /// <summary>A checkpoint is written in pieces of so many bytes, whole pages, each synced: one long sync would hold up the log's.</summary>
+    public int CheckpointPieceBytes { get; init; } = 512 << 10;
+
+    /// <summary>As <see cref="CheckpointPieceBytes"/> for a snapshot, in blocks of 64 KiB.</summary>
+    public int SnapshotPieceBlocks { get; init; } = 16;
 }

@@ -15,7 +15,8 @@ internal sealed class WalThread
     private readonly FailStop _failStop;
     private readonly int _recordBytes;
     private readonly Action<ClusterUid> _onFormed;
-    private readonly Thread _thread;
+    private readonly IStorageThreads _threads;
+    private IStorageLoop _loop = null!;             // set by Start, before anything is queued
 
     private readonly object _gate = new();
     private List<WalBatch> _incoming = [];
@@ -29,28 +30,44 @@ internal sealed class WalThread
     private long _selection;
     private bool _hasPartOfLong;                    // the record before this one
     private long _durableSequence;
+    private Step _step;
+    private int _encodedBytes;                      // of the record under way
+
+    /// <summary>What the next turn does; each is one, so that a simulation can let time pass between them.</summary>
+    private enum Step
+    {
+        Take,
+        Write,
+        Sync,
+        Complete,
+    }
 
     public WalThread(
-        WriteAheadLog log, DatabaseThread database, StorageMetrics metrics, FailStop failStop, int recordBytes, Action<ClusterUid> onFormed)
+        WriteAheadLog log, DatabaseThread database, StorageMetrics metrics, FailStop failStop, StorageSettings settings, Action<ClusterUid> onFormed)
     {
         _log = log;
         _database = database;
         _metrics = metrics;
         _failStop = failStop;
-        _recordBytes = Math.Min(recordBytes, log.PayloadBytesMax);
+        _recordBytes = Math.Min(settings.RecordBytes, log.PayloadBytesMax);
         _onFormed = onFormed;
         _durableSequence = log.Sequence;
-        _thread = new Thread(Run) { IsBackground = true, Name = "raft-wal" };
+        _threads = settings.Threads;
     }
 
     /// <summary>Any thread.</summary>
     public long DurableSequence => Volatile.Read(ref _durableSequence);
 
-    public void Start() => _thread.Start();
+    public void Start()
+    {
+        _loop = _threads.Start("raft-wal", RunTurn);
+        _log.RoomMade = Wake;
+    }
 
     /// <summary>Cheap: no system call while the thread is awake. Hot path. Any thread; batches of one group from one thread.</summary>
     public Task Enqueue(WalBatch batch)
     {
+        bool isAsleep;
         lock (_gate)
         {
             if (_failStop.Cause is { } cause)
@@ -59,13 +76,12 @@ internal sealed class WalThread
                 return Task.FromException(new ObjectDisposedException(nameof(NodeStore)));
 
             _incoming.Add(batch);
-            if (_isAsleep)
-            {
-                _isAsleep = false;
-                Monitor.Pulse(_gate);
-            }
+            isAsleep = _isAsleep;
+            _isAsleep = false;
         }
 
+        if (isAsleep)
+            _loop.Wake();
         return batch.Task;
     }
 
@@ -73,58 +89,68 @@ internal sealed class WalThread
     public void Close()
     {
         lock (_gate)
-        {
             _isClosed = true;
-            Monitor.Pulse(_gate);
-        }
-
-        _log.WakeWaiter();
-        if (_thread.IsAlive)
-            _thread.Join();
+        Wake();
+        _loop.Join();
     }
 
-    /// <summary>The store has failed elsewhere: what waits fails.</summary>
-    public void Wake()
-    {
-        lock (_gate)
-            Monitor.Pulse(_gate);
-        _log.WakeWaiter();
-    }
+    /// <summary>Room was made in the log, or the store has failed elsewhere. Any thread.</summary>
+    private void Wake() => _loop.Wake();
 
-    private void Run()
+    private NextTurn RunTurn()
     {
         try
         {
-            while (TakeIncoming())
+            switch (_step)
             {
-                FillRecord();
-                WriteRecord();
+                case Step.Take:
+                    if (!TakeIncoming(out bool isEnd))
+                        return isEnd ? End() : NextTurn.WhenWoken;
+                    FillRecord();
+                    EncodeRecord();
+                    goto case Step.Write;
+                case Step.Write:
+                    _step = Step.Write;
+                    if (_failStop.Cause is not null)
+                        return End();
+                    return TryWrite() ? Then(Step.Sync) : NextTurn.WhenWoken;
+                case Step.Sync:
+                    Sync();
+                    return Then(Step.Complete);
+                default:
+                    Complete();
+                    return Then(Step.Take);
             }
         }
         catch (Exception error)
         {
             _failStop.Fail(error, _log.CurrentPath);
             _database.Wake();
+            return End();
         }
-
-        FailWhatWaits();
     }
 
-    /// <summary>Waits until there is something; false at the end.</summary>
-    private bool TakeIncoming()
+    private NextTurn Then(Step step)
+    {
+        _step = step;
+        return NextTurn.Now;
+    }
+
+    private NextTurn End()
+    {
+        FailWhatWaits();
+        return NextTurn.Never;
+    }
+
+    /// <summary>False when there is nothing, for now or for good.</summary>
+    private bool TakeIncoming(out bool isEnd)
     {
         lock (_gate)
         {
-            while (_incoming.Count == 0 && _backlog.Count == 0)
-            {
-                if (_isClosed || _failStop.Cause is not null)
-                    return false;
-                _isAsleep = true;
-                Monitor.Wait(_gate);
-                _isAsleep = false;
-            }
-
-            if (_failStop.Cause is not null)
+            bool isEmpty = _incoming.Count == 0 && _backlog.Count == 0;
+            isEnd = _failStop.Cause is not null || (isEmpty && _isClosed);
+            _isAsleep = isEmpty && !isEnd;
+            if (isEmpty || isEnd)
                 return false;
             (_incoming, _taken) = (_taken, _incoming);
         }
@@ -269,7 +295,7 @@ internal sealed class WalThread
         return isWhole;
     }
 
-    private void WriteRecord()
+    private void EncodeRecord()
     {
         var writer = new StorageWriter(_log.Payload(_payloadBytes));
         long now = Stopwatch.GetTimestamp();
@@ -281,17 +307,27 @@ internal sealed class WalThread
                 _metrics.Waited(Stopwatch.GetElapsedTime(part.Batch.QueuedAt, now));
         }
 
-        int written = _log.Write(writer.Position, _database.AskForCheckpoint, () => _failStop.Cause is not null);
+        _encodedBytes = writer.Position;
+    }
+
+    /// <summary>False when the log has no room: this comes again when some was made.</summary>
+    private bool TryWrite()
+    {
+        int written = _log.TryWrite(_encodedBytes, _database.AskForCheckpoint);
         if (written == 0)
-            return;                                 // failed elsewhere: the loop ends
+            return false;
+        _metrics.RecordWritten(_parts.Count, written);
+        return true;
+    }
+
+    private void Sync()
+    {
         long before = Stopwatch.GetTimestamp();
         _log.Sync();
         _metrics.Synced(Stopwatch.GetElapsedTime(before));
-        _metrics.RecordWritten(_parts.Count, written);
-        Complete(writer.Position);
     }
 
-    private void Complete(int payloadBytes)
+    private void Complete()
     {
         long sequence = _log.Sequence;
         WalPart[] parts = [.. _parts];
@@ -300,7 +336,7 @@ internal sealed class WalThread
             part.Batch.Group?.OnDurable(sequence, part);
 
         Volatile.Write(ref _durableSequence, sequence);
-        _database.Enqueue(new WalRecordContent(sequence, parts, payloadBytes));
+        _database.Enqueue(new WalRecordContent(sequence, parts, _encodedBytes));
 
         int kept = 0;
         for (int i = 0; i < _backlog.Count; i++)

@@ -13,7 +13,6 @@ internal sealed unsafe class WriteAheadLog : IDisposable
     private readonly int _segmentBytes;
     private readonly ulong _salt;
     private readonly long[] _highest;               // sequence in each segment
-    private readonly object _coveredGate = new();
     private byte* _buffer;
     private int _bufferBytes;
     private int _segment;
@@ -44,20 +43,13 @@ internal sealed unsafe class WriteAheadLog : IDisposable
     /// <summary>All up to here is in the database, checkpointed.</summary>
     public long Covered => Volatile.Read(ref _covered);
 
-    /// <summary>The database thread has checkpointed, or has failed: the WAL thread looks again.</summary>
+    /// <summary>Called after <see cref="Covered"/> has risen; by the database thread.</summary>
+    public Action? RoomMade { get; set; }
+
     public void SetCovered(long sequence)
     {
-        lock (_coveredGate)
-        {
-            Volatile.Write(ref _covered, sequence);
-            Monitor.PulseAll(_coveredGate);
-        }
-    }
-
-    public void WakeWaiter()
-    {
-        lock (_coveredGate)
-            Monitor.PulseAll(_coveredGate);
+        Volatile.Write(ref _covered, sequence);
+        RoomMade?.Invoke();
     }
 
     /// <summary>Where the payload of the next record goes.</summary>
@@ -70,12 +62,11 @@ internal sealed unsafe class WriteAheadLog : IDisposable
     /// <summary>Writes the record whose payload was filled in; not yet synced. Hot path.</summary>
     /// <param name="payloadBytes">Its length.</param>
     /// <param name="askForCheckpoint">Called when a segment is needed that is not covered, or soon will be.</param>
-    /// <param name="mustGiveUp">Ends the wait for a free segment.</param>
-    /// <returns>The bytes written; 0 when the wait was given up.</returns>
-    public int Write(int payloadBytes, Action askForCheckpoint, Func<bool> mustGiveUp)
+    /// <returns>The bytes written; 0 when there is no room before the next checkpoint.</returns>
+    public int TryWrite(int payloadBytes, Action askForCheckpoint)
     {
         int bytes = WalRecord.HeaderBytes + payloadBytes, padded = WalRecord.RoundUp(bytes);
-        if (_offset + padded > _segmentBytes && !EnterNextSegment(askForCheckpoint, mustGiveUp))
+        if (_offset + padded > _segmentBytes && !TryEnterNextSegment(askForCheckpoint))
             return 0;
 
         long sequence = Sequence + 1;
@@ -173,22 +164,15 @@ internal sealed unsafe class WriteAheadLog : IDisposable
         }
     }
 
-    private bool EnterNextSegment(Action askForCheckpoint, Func<bool> mustGiveUp)
+    private bool TryEnterNextSegment(Action askForCheckpoint)
     {
         int next = (_segment + 1) % _segments.Length;
 
         // A synced block is never rewritten before what it holds is in the database.
-        while (Covered < _highest[next])
+        if (Covered < _highest[next])
         {
             askForCheckpoint();
-            lock (_coveredGate)
-            {
-                if (Covered < _highest[next] && !mustGiveUp())
-                    Monitor.Wait(_coveredGate);
-            }
-
-            if (mustGiveUp())
-                return false;
+            return false;
         }
 
         _segment = next;

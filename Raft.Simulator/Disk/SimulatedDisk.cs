@@ -1,3 +1,4 @@
+using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
@@ -39,11 +40,40 @@ internal sealed partial class SimulatedDisk
         return _current;
     }
 
-    public void Crash()
+    /// <param name="surviving">So many of the requests under way reached the disk all the same, in their order; nobody was told.</param>
+    public void Crash(int surviving = 0)
     {
+        _current?.StoreFirst(surviving);
         _current = null;
         _heldSnapshots.Clear();
         DeleteUnnamedFiles();
+    }
+
+    /// <summary>How many requests are queued or being synced.</summary>
+    public int UnderWay => _current?.UnderWay ?? 0;
+
+    /// <summary>What is read does not hold what was written: a start finds it and refuses.</summary>
+    public bool IsDamaged { get; set; }
+
+    /// <summary>The cause of the failure is gone: the next start finds a disk that works.</summary>
+    public void Repair() => IsFailing = false;
+
+    /// <summary>A copy of all that is durable, as of a backup.</summary>
+    public SimulatedDisk Copy()
+    {
+        var copy = new SimulatedDisk(_schedule)
+        {
+            SyncTime = SyncTime,
+            SnapshotTime = SnapshotTime,
+            FirstIndex = FirstIndex,
+            Snapshot = Snapshot,
+            _termAndVote = _termAndVote,
+            _fileNumber = _fileNumber,
+        };
+        copy._entries.AddRange(_entries);
+        foreach ((string id, Stored file) in _files)
+            copy._files.Add(id, file with { Bytes = [.. file.Bytes] });
+        return copy;
     }
 
     /// <summary>Syncs take for ever from now on.</summary>
@@ -104,6 +134,10 @@ internal sealed partial class SimulatedDisk
 
         public ValueTask<PersistedState> LoadAsync(long cacheBytes, CancellationToken cancellation)
         {
+            if (disk.IsFailing)
+                throw new IOException("The disk has failed.");
+            if (disk.IsDamaged)
+                throw new CorruptStorageException("log", 0, "An entry's checksum does not fit.", "Take this node's data from another server.");
             List<TermRun> runs = [];
             foreach (Entry entry in disk._entries)
             {
@@ -195,6 +229,17 @@ internal sealed partial class SimulatedDisk
             }
 
             StartSync();
+        }
+
+        public int UnderWay => _queued.Count + _syncing.Count;
+
+        internal void StoreFirst(int count)
+        {
+            foreach ((PersistRequest? request, TaskCompletionSource _) in _syncing.Concat(_queued).Take(count))
+            {
+                if (request is not null)
+                    disk.Store(request);
+            }
         }
 
         internal void FailAll()

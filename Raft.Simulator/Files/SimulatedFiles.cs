@@ -6,20 +6,28 @@ namespace Raft.Simulator;
 /// A file system in memory that knows what is not synced. A power cut loses any subset of it: writes whole or torn at sectors,
 /// and names from some point on. Reads see the page cache, as on a real machine.
 /// </summary>
-internal sealed class SimulatedFiles : IStorageFiles
+internal sealed partial class SimulatedFiles : IStorageFiles
 {
     private const int IoErrorErrno = 5;
     private readonly object _gate = new();
     private readonly HashSet<string> _locks = [];
-    private readonly List<Action<SortedDictionary<string, Inode?>>> _unsyncedNames = [];
+    private readonly List<NameChange> _unsyncedNames = [];
     private SortedDictionary<string, Inode?> _names = Root();
     private SortedDictionary<string, Inode?> _durableNames = Root();
     private int _generation;
     private int _callsLeft = int.MaxValue;
     private bool _areSyncsHeld;
+    private TimeSpan _cost;
 
     /// <summary>The power is off: every call fails until <see cref="PowerOn"/>.</summary>
     public bool IsOff { get; private set; }
+
+    /// <summary>Hears that the power goes, while the call during which it goes has not returned: the process must do nothing more.</summary>
+    public Action? PowerGone { get; set; }
+
+    /// <summary>How long a call takes: its operation (by its system call: "pwrite", "fdatasync", "rename", ...) and path. Whoever
+    /// runs the calls takes the sum with <see cref="TakeCost"/> and lets the time pass.</summary>
+    public Func<string, string, TimeSpan> Cost { get; set; } = (_, _) => TimeSpan.Zero;
 
     /// <summary>Fails a sync of these; the dirty pages stay readable and never reach the disk.</summary>
     public Func<string, bool> FailsSync { get; set; } = _ => false;
@@ -52,6 +60,17 @@ internal sealed class SimulatedFiles : IStorageFiles
             return [.. _names[path]!.Live];         // the test knows that it is there
     }
 
+    /// <summary>What the calls since the last time have cost.</summary>
+    public TimeSpan TakeCost()
+    {
+        lock (_gate)
+        {
+            TimeSpan cost = _cost;
+            _cost = TimeSpan.Zero;
+            return cost;
+        }
+    }
+
     /// <summary>Changes bytes on the disk itself.</summary>
     public void Flip(string path, long offset, byte mask = 0x10)
     {
@@ -60,7 +79,14 @@ internal sealed class SimulatedFiles : IStorageFiles
             Inode file = _names[path]!;             // the test knows that it is there
             file.Live[(int)offset] ^= mask;
             file.Disk[(int)offset] ^= mask;
+            file.Forget();
         }
+    }
+
+    public bool IsFile(string path)
+    {
+        lock (_gate)
+            return _names.GetValueOrDefault(path) is not null;
     }
 
     public IEnumerable<string> Paths
@@ -81,11 +107,19 @@ internal sealed class SimulatedFiles : IStorageFiles
         }
     }
 
-    /// <summary>The power goes after so many further calls; the last write may be torn.</summary>
+    /// <summary>The power goes in the last of so many further calls: it happens, in part if it is a write, and nobody hears of it.</summary>
     public void CutAfter(int calls)
     {
         lock (_gate)
             _callsLeft = calls;
+    }
+
+    /// <summary>The power goes now, between two calls.</summary>
+    public void Cut()
+    {
+        lock (_gate)
+            IsOff = true;
+        PowerGone?.Invoke();
     }
 
     /// <summary>After a cut: what the disk has, with any subset of what was not synced. Old handles are dead.</summary>
@@ -95,7 +129,7 @@ internal sealed class SimulatedFiles : IStorageFiles
         {
             int kept = random.Next(_unsyncedNames.Count + 1);
             for (int i = 0; i < kept; i++)
-                _unsyncedNames[i](_durableNames);
+                _unsyncedNames[i].Apply(_durableNames);
             _unsyncedNames.Clear();
             foreach (Inode file in _durableNames.Values.OfType<Inode>())
                 file.LosePower(random);
@@ -151,7 +185,7 @@ internal sealed class SimulatedFiles : IStorageFiles
         if (create)
         {
             var inode = new Inode();
-            ChangeNames("open", path, names => names[path] = inode);
+            ChangeNames("create", path, names => names[path] = inode, inode);
         }
 
         return Call("open", path, () =>
@@ -175,8 +209,8 @@ internal sealed class SimulatedFiles : IStorageFiles
             return 0;
 
         // Names become durable in order, as by a journal.
-        foreach (Action<SortedDictionary<string, Inode?>> change in _unsyncedNames)
-            change(_durableNames);
+        foreach (NameChange change in _unsyncedNames)
+            change.Apply(_durableNames);
         _unsyncedNames.Clear();
         return 0;
     });
@@ -194,23 +228,27 @@ internal sealed class SimulatedFiles : IStorageFiles
 
     private static SortedDictionary<string, Inode?> Root() => new(StringComparer.Ordinal) { ["/"] = null };
 
-    private void ChangeNames(string operation, string path, Action<SortedDictionary<string, Inode?>> change) => Call(operation, path, () =>
+    private void ChangeNames(string operation, string path, Action<SortedDictionary<string, Inode?>> change, Inode? created = null) => Call(operation, path, () =>
     {
         change(_names);
-        _unsyncedNames.Add(change);
+        _unsyncedNames.Add(new NameChange(change, created));
         return 0;
     });
 
     private T Call<T>(string operation, string path, Func<T> action, int generation = -1)
     {
+        if (Changing is not null && IsChange(operation))
+            Changing(operation, path);
         lock (_gate)
         {
             if (IsOff || (generation >= 0 && generation != _generation))
                 throw new StorageFailedException(operation, path, 0, IoErrorErrno);
+            _cost += Cost(operation, path);
             T result = action();
             if (--_callsLeft <= 0)
             {
-                IsOff = true;                       // it happened, and nobody heard of it
+                IsOff = true;
+                PowerGone?.Invoke();
                 throw new StorageFailedException(operation, path, 0, IoErrorErrno);
             }
 
@@ -230,7 +268,7 @@ internal sealed class SimulatedFiles : IStorageFiles
         }
     }
 
-    private sealed class Inode
+    private sealed partial class Inode
     {
         public List<byte> Live { get; } = [];
         public List<byte> Disk { get; } = [];
@@ -247,32 +285,15 @@ internal sealed class SimulatedFiles : IStorageFiles
             foreach ((long offset, byte[] bytes) in Unsynced)
                 Put(Disk, offset, bytes);
             Unsynced.Clear();
+            _captured = null;
         }
 
         public void LosePower(Random random)
         {
             foreach ((long offset, byte[] bytes) in Unsynced)
-            {
-                switch (random.Next(4))
-                {
-                    case 0:
-                        break;
-                    case 1:
-                        Put(Disk, offset, bytes);
-                        break;
-                    default:
-                        int sector = random.Next(2) == 0 ? 512 : 4096;
-                        for (int at = 0; at < bytes.Length; at += sector)
-                        {
-                            if (random.Next(2) == 0)
-                                Put(Disk, offset + at, bytes.AsSpan(at, Math.Min(sector, bytes.Length - at)));
-                        }
-
-                        break;
-                }
-            }
-
+                PutFate(offset, bytes, random.Next(4) switch { 0 => Fate.Lost, 1 => Fate.Whole, _ => Fate.Torn }, random);
             Unsynced.Clear();
+            _captured = null;
             Live.Clear();
             Live.AddRange(Disk);
         }

@@ -55,14 +55,14 @@ internal sealed partial class SimulatedNetwork
             // A copy: the sender may use its buffer again once the call has ended, also when the chunk is still under way.
             byte[] bytes = chunk.Bytes.ToArray();
             TimeSpan extra = network.ChunkDelay?.Invoke(target.Server, chunk) ?? TimeSpan.Zero;
-            network.Schedule(network.Delay() + extra, () => target.Hear(this, chunk with { Bytes = bytes, SenderStart = start }, bytes, reply));
+            network.Schedule(network.Delay() + extra, () => target.Hear(this, chunk with { Bytes = bytes, SenderStart = StartCount }, bytes, reply));
         }
 
         private void Hear(Endpoint from, SnapshotChunk chunk, byte[] bytes, Waiting<SnapshotReply> reply)
         {
             if (IsGone)
                 reply.TrySetException(new TransportException("The connection ended."));
-            else if (network.IsOpen(from.Server, Server))
+            else if (network.IsOpen(from.Server, Server) && network.IsAccepted(from, this))
                 _ = AnswerAsync(from, Handler?.ReceiveSnapshotAsync(from.Server, chunk), chunk, bytes, reply);
         }
 
@@ -76,6 +76,8 @@ internal sealed partial class SimulatedNetwork
             SnapshotReply? value = answer is null ? null : await answer;
             // They were borrowed: whoever still reads them reads garbage, as from a buffer that is used again.
             bytes.AsSpan().Fill(0xDD);
+            if (value is not null)
+                network.ChunkAnswered?.Invoke(Server, chunk, value);
             if (value is not null && (network.IsLost() || network.ChunkReplyFilter?.Invoke(chunk, value) == false))
                 return;
             TimeSpan extra = value is null ? TimeSpan.Zero : network.ChunkReplyDelay?.Invoke(chunk, value) ?? TimeSpan.Zero;

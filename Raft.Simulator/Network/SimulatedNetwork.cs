@@ -46,6 +46,27 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
     /// <summary>How much longer a call's reply takes.</summary>
     public Func<LeaderCall, TimeSpan>? ReplyDelay { get; set; }
 
+    /// <summary>Called with all that a server sends, lost or not, before it leaves.</summary>
+    public Action<Message>? Sent { get; set; }
+
+    /// <summary>Called with each answer to a chunk of a snapshot, lost or not, before it leaves: who answers, what, and what.</summary>
+    public Action<ServerId, SnapshotChunk, SnapshotReply>? ChunkAnswered { get; set; }
+
+    /// <summary>Called with each message that arrives.</summary>
+    public Action<Message>? Delivered { get; set; }
+
+    /// <summary>How much longer everything takes from the one to the other.</summary>
+    public Func<ServerId, ServerId, TimeSpan>? LinkDelay { get; set; }
+
+    /// <summary>Beside the cuts: whether anything passes from the one to the other.</summary>
+    public Func<ServerId, ServerId, bool>? IsLinkOpen { get; set; }
+
+    /// <summary>What the handshake of a connection decides: from whom, in which start, to whom. False: refused.</summary>
+    public Func<ServerId, long, ServerId, bool>? Accepts { get; set; }
+
+    /// <summary>Something came over an accepted connection: from whom, in which start, to whom.</summary>
+    public Action<ServerId, long, ServerId>? Heard { get; set; }
+
     public Endpoint Connect(ServerId server, long start)
     {
         var endpoint = new Endpoint(this, server, start);
@@ -65,7 +86,7 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
         foreach (Endpoint other in _endpoints.Values)
         {
             if (IsOpen(server, other.Server))
-                schedule(Delay(), () => other.SeesGone(server));
+                schedule(Delay(), () => other.SeesGone(server, gone.StartCount));
         }
     }
 
@@ -100,7 +121,7 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
 
     private void Schedule(TimeSpan delay, Action work) => schedule(delay, work);
 
-    private bool IsOpen(ServerId from, ServerId to) => !_cuts.Contains((from, to));
+    private bool IsOpen(ServerId from, ServerId to) => !_cuts.Contains((from, to)) && IsLinkOpen?.Invoke(from, to) != false;
 
     private TimeSpan Delay() => MinDelay + ((MaxDelay - MinDelay) * random.NextDouble());
 
@@ -108,7 +129,7 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
 
     private TimeSpan DelayInOrder(ServerId from, ServerId to)
     {
-        TimeSpan delay = Delay();
+        TimeSpan delay = Delay() + (LinkDelay?.Invoke(from, to) ?? TimeSpan.Zero);
         if (IsReordering)
             return delay;
 
@@ -121,9 +142,21 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
     {
         schedule(DelayInOrder(from.Server, to), () =>
         {
-            if (IsOpen(from.Server, to) && _endpoints.TryGetValue(to, out Endpoint? endpoint))
-                endpoint.Handler?.Receive([message]);
+            if (!IsOpen(from.Server, to) || !_endpoints.TryGetValue(to, out Endpoint? endpoint) || !IsAccepted(from, endpoint))
+                return;
+            Delivered?.Invoke(message);
+            endpoint.Handler?.Receive([message]);
         });
+    }
+
+    private bool IsAccepted(Endpoint from, Endpoint to)
+    {
+        if (Accepts is null)
+            return true;
+        if (!Accepts(from.Server, from.StartCount, to.Server) || !Accepts(to.Server, to.StartCount, from.Server))
+            return false;
+        Heard?.Invoke(from.Server, from.StartCount, to.Server);
+        return true;
     }
 
     /// <summary>One start of one server on the network.</summary>
@@ -153,6 +186,7 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
         private readonly record struct Frame(GroupStatus? Status, long Start, long At, bool IsGone);
 
         public ServerId Server { get; } = server;
+        public long StartCount { get; } = start;
         public bool IsGone { get; set; }
         public IRaftRpcHandler? Handler { get; private set; }
         public Configuration? Configuration { get; private set; }
@@ -167,6 +201,7 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
 
             foreach (Message message in messages)
             {
+                network.Sent?.Invoke(message);
                 if (!network._endpoints.ContainsKey(message.To))
                 {
                     Handler?.Unreachable(message.To);
@@ -176,7 +211,7 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
                 if (!network.IsOpen(Server, message.To) || network.IsLost() || network.Filter?.Invoke(message) == false)
                     continue;
 
-                Message sent = message with { SenderStart = start };
+                Message sent = message with { SenderStart = StartCount };
                 network.Deliver(this, message.To, sent);
                 if (network.Doubling > 0 && network.Random.NextDouble() < network.Doubling)
                     network.Deliver(this, message.To, sent);
@@ -213,7 +248,7 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
         {
             if (IsGone)
                 reply.TrySetException(new TransportException("The connection ended."));
-            else if (network.IsOpen(from.Server, Server))
+            else if (network.IsOpen(from.Server, Server) && network.IsAccepted(from, this))
                 _ = AnswerAsync(from, Handler?.ReceiveCallAsync(from.Server, call), call, reply);
         }
 
@@ -277,7 +312,11 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
                     if (other == this || !network.IsOpen(Server, other.Server) || network.IsLost())
                         continue;
                     GroupStatus? status = isFresh ? _announced : null;
-                    network.Schedule(network.Delay(), () => other.Sees(Server, status, start));
+                    network.Schedule(network.Delay(), () =>
+                    {
+                        if (network.IsAccepted(this, other))
+                            other.Sees(Server, status, StartCount);
+                    });
                 }
             }
 
@@ -295,10 +334,12 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
                 Handler?.LivenessChanged();
         }
 
-        public void SeesGone(ServerId from)
+        public void SeesGone(ServerId from, long fromStart)
         {
             Frame before = _frames.GetValueOrDefault(from);
-            _frames[from] = before with { IsGone = true };
+            if (before.Start > fromStart)
+                return;         // the next start is here already
+            _frames[from] = before with { Start = fromStart, IsGone = true };
             EndCalls(from);
             Handler?.LivenessChanged();
             Handler?.Unreachable(from);
@@ -323,6 +364,11 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
         bool IPeerLiveness.IsFollowing(ServerId server, Term term) =>
             _frames.TryGetValue(server, out Frame frame) && IsFresh(frame)
             && frame.Status is { } status && status.Term == term && status.Follows == Server;
+
+        QuietWord? IPeerLiveness.QuietWord(ServerId server, Term term) =>
+            _frames.TryGetValue(server, out Frame frame) && IsFresh(frame) && frame.Status is { IsLeader: true, QuietCommit: { } commit } status && status.Term == term
+                ? new QuietWord(commit, TimeSpan.FromTicks(network.Now - frame.At))
+                : null;
 
         bool IPeerLiveness.IsAlive(ServerId server) =>
             _frames.TryGetValue(server, out Frame frame) && IsFresh(frame) && frame.Status is not null;

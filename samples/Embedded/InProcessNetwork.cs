@@ -102,6 +102,11 @@ public sealed class InProcessNetwork
         bool IPeerLiveness.IsFollowing(ServerId server, Term term) =>
             Find(server)?.FreshStatus is { } status && status.Term == term && status.Follows == self;
 
+        QuietWord? IPeerLiveness.QuietWord(ServerId server, Term term) =>
+            Find(server)?.FreshStatus is { IsLeader: true, QuietCommit: { } commit } status && status.Term == term
+                ? new QuietWord(commit, TimeSpan.Zero)
+                : null;
+
         bool IPeerLiveness.IsAlive(ServerId server) => Find(server)?.FreshStatus is not null;
 
         private long StartCount { get; } = startCount;

@@ -11,7 +11,8 @@ public sealed class RequestTests
     [InlineData("http://host:1/v1/kv/a", "a")]
     [InlineData("/V1/KV/a/./b", "a/./b")]
     [InlineData("/v1/kv/", "")]
-    [InlineData("/v1/kv", null)]
+    [InlineData("/v1/kv", "")]
+    [InlineData("/v1/groups/g/kv?x=/y", "")]
     [InlineData("/v1/x/../kv/a", null)]
     [InlineData("/v1/kvx/a", null)]
     public void The_rest_of_the_raw_path_is_found(string target, string? rest)

@@ -1,0 +1,14 @@
+namespace Raft.Simulator;
+
+/// <summary>Something that goes wrong, or that an operator does, at some moment of a run. It ends by itself; what has not ended
+/// when the faults stop is healed.</summary>
+internal interface IFault
+{
+    /// <summary>As --without names it.</summary>
+    string Name { get; }
+
+    /// <summary>How often, against the others.</summary>
+    int Weight { get; }
+
+    void Strike(Nemesis nemesis, Random random);
+}
