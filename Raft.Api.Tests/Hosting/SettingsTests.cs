@@ -47,6 +47,7 @@ public sealed class SettingsTests
     [InlineData("Raft:Rejoin", "1", "Raft:Rejoin is '1'; allowed: auto or off.")]
     [InlineData("Raft:NodeId", "no spaces", "Raft:NodeId is 'no spaces'; allowed: 1 to 63 letters")]
     [InlineData("Raft:NodeId", "..", "Raft:NodeId is '..'; allowed: 1 to 63 letters")]
+    [InlineData("Raft:DataDirectory", "da\0ta", "Raft:DataDirectory is 'da\0ta'; allowed: a path.")]
     [InlineData("Raft:Groups:0:Id", "a/b", "Raft:Groups:0:Id is 'a/b'; allowed: 1 to 63 letters")]
     [InlineData("Raft:Groups:0:Id", "", "Raft:Groups:0:Id is ''; allowed: 1 to 63 letters")]
     [InlineData("Raft:Groups:0:Id", "..", "Raft:Groups:0:Id is '..'; allowed: 1 to 63 letters")]

@@ -20,7 +20,7 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
 
         Require(IsName(options.ClusterId), "ClusterId", options.ClusterId, NameRange);
         Require(IsName(options.NodeId), "NodeId", options.NodeId, NameRange);
-        Require(!string.IsNullOrWhiteSpace(options.DataDirectory), "DataDirectory", options.DataDirectory, "a path");
+        Require(!string.IsNullOrWhiteSpace(options.DataDirectory) && !options.DataDirectory.Contains('\0'), "DataDirectory", options.DataDirectory, "a path");
         Require(options.Shards is >= 0 and <= 1024, "Shards", options.Shards, "0 (one per core) to 1024");
         Require(options.TickMs is >= 5 and <= 60_000, "TickMs", options.TickMs, "5 to 60000");
         Require(options.ElectionTicks is >= 3 and <= 1000, "ElectionTicks", options.ElectionTicks, "3 to 1000");

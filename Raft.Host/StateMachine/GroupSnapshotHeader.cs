@@ -91,7 +91,7 @@ internal sealed record GroupSnapshotHeader(
         for (int left = reader.Int32(); left > 0; left--)
         {
             var index = new LogIndex(reader.Int64());
-            var id = new GroupId(Encoding.UTF8.GetString(reader.Sized8()));
+            var id = new GroupId(StrictUtf8.Read(reader.Sized8()));
             groups.Add(new CreatedGroup(id, Configuration.Decode(reader.Sized32()), index));
         }
 

@@ -87,9 +87,9 @@ public static class SystemCommands
 
         try
         {
-            Configuration first = Configuration.Decode(bytes[(1 + bytes[0])..]);
+            var create = new CreateGroup(new GroupId(StrictUtf8.Read(bytes.Slice(1, bytes[0]))), Configuration.Decode(bytes[(1 + bytes[0])..]));
             fault = null;
-            return new CreateGroup(new GroupId(Encoding.UTF8.GetString(bytes.Slice(1, bytes[0]))), first);
+            return create;
         }
         catch (InvalidDataException error)
         {

@@ -97,7 +97,7 @@ internal ref struct StorageReader(ReadOnlyMemory<byte> bytes)
 
     public UInt128 UInt128() => BinaryPrimitives.ReadUInt128LittleEndian(Take(16));
 
-    public string Name() => Encoding.UTF8.GetString(Take(Byte()));
+    public string Name() => StrictUtf8.Read(Take(Byte()));
 
     /// <summary>Shares the buffer.</summary>
     public ReadOnlyMemory<byte> Bytes(int count)
