@@ -15,8 +15,8 @@ public class InvariantTests
     {
         var cluster = new SimulatedCluster(world, RunPlan.Draw(new RunSettings(5) { Operations = 0, Voters = 3, IsStorageReal = false }));
         await cluster.FormAsync();
-        await world.UntilAsync(() => cluster.LeaderOf(cluster.First) is { Status.CommitIndex.Value: > 1 }, "a leader");
-        SimulatedServer[] servers = [.. cluster.ServersOf(cluster.First)];
+        SimulatedServer[] servers = [];
+        await world.UntilAsync(() => (servers = [.. cluster.ServersOf(cluster.First)]).Length == 3 && Array.TrueForAll(servers, server => server.Status.CommitIndex.Value > 1), "a leader's first commit on all");
         check(servers[0], servers[1], new GroupLedger());
     });
 
