@@ -3,14 +3,17 @@ namespace Raft.Simulator.Histories;
 /// <summary>Looks for an order of one key's operations that explains their answers: Wing and Gong's search with Lowe's memory
 /// of configurations that led nowhere.</summary>
 /// <remarks>
-/// Four rules keep it near linear for honest histories, and lose no solution:
+/// Six rules keep it near linear for honest histories, and lose no solution:
 /// what an answer tells of revisions is taken in their order, since they only grow;
 /// a read that fits the state is taken at once, since it changes nothing;
 /// an unknown write happens only just before something that would not fit without it, since it could come later or never;
-/// of unknown writes that are the same the earlier is taken first.
+/// of unknown writes that are the same the earlier is taken first;
+/// unknown writes whose values nobody has seen are the same, whatever they wrote;
+/// an unknown write whose value somebody has seen, and nobody else wrote, has the revision with which it was seen, and no other.
 /// </remarks>
 internal sealed class KeySearch
 {
+    private const string Unseen = "\0";         // nobody compares it
     private readonly Request[] _operations;     // first those with an answer, then the unknown, each by their start
     private readonly int _answered;
     private readonly int[] _byEnd;
@@ -18,6 +21,9 @@ internal sealed class KeySearch
     private readonly int[] _placeByEnd;
     private readonly int[] _placeByRevision;
     private readonly int[] _twins;              // of an unknown write: the same one before it, or -1
+    private readonly long[] _seenAs;            // of an unknown write: the revision with which its value was seen, or 0
+    private readonly bool[] _isUnseen;          // of an unknown write: nobody has seen its value
+    private readonly HashSet<long> _taken = []; // revisions whose writers are known
     private readonly ulong[] _done;
     private readonly HashSet<Configuration> _visited = [];
     private readonly Stack<Step> _steps = new();
@@ -39,12 +45,14 @@ internal sealed class KeySearch
         _placeByRevision = Places(_byRevision);
         _done = new ulong[(_operations.Length + 63) / 64];
         _twins = new int[_operations.Length];
+        (_seenAs, _isUnseen) = (new long[_operations.Length], new bool[_operations.Length]);
         Dictionary<Operation, int> last = [];
+        FindWriters();
         for (int i = _answered; i < _operations.Length; i++)
         {
             Operation same = _operations[i].Operation switch
             {
-                PutKey put => put with { IdempotencyKey = null },
+                PutKey put => put with { IdempotencyKey = null, Value = _isUnseen[i] ? Unseen : put.Value },
                 DeleteKey delete => delete with { IdempotencyKey = null },
                 var other => other,
             };
@@ -101,6 +109,50 @@ internal sealed class KeySearch
 
     private long? RevisionOf(int i) => KeyState.RevisionOf(_operations[i].Outcome);
 
+    /// <summary>What the reads tell of the writers.</summary>
+    private void FindWriters()
+    {
+        Dictionary<string, int> writers = [];
+        foreach (Request request in _operations)
+        {
+            if (request.Operation is PutKey put)
+                writers[put.Value] = writers.GetValueOrDefault(put.Value) + 1;
+        }
+
+        Dictionary<string, long> seen = [];
+        foreach (Request request in _operations)
+        {
+            if (request.Outcome is Found found)
+                seen[found.Value] = found.Revision;
+            else if (request.Outcome is Written written)
+                _taken.Add(written.Revision);
+        }
+
+        for (int i = _answered; i < _operations.Length; i++)
+        {
+            if (_operations[i].Operation is not PutKey put)
+                continue;
+            _isUnseen[i] = !seen.TryGetValue(put.Value, out long revision);
+            if (_isUnseen[i] || writers[put.Value] > 1)
+                continue;
+            _seenAs[i] = revision;
+            _taken.Add(revision);
+        }
+    }
+
+    /// <summary>The state after an operation that comes next; null when it cannot.</summary>
+    private KeyState? After(int i, KeyState state)
+    {
+        if (state.After(_operations[i]) is not { } next)
+            return null;
+        if (i >= _answered && _seenAs[i] is > 0 and var revision)
+            return revision > next.Floor && IsNextRevision(revision) ? next with { Revision = revision, Floor = revision } : null;
+        if (i >= _answered && _isUnseen[i])
+            return next with { Value = Unseen };
+        bool isBinding = state.Revision == KeyState.Unbound && next.Revision > 0 && !IsWrite(i);
+        return isBinding && _taken.Contains(next.Revision) ? null : next;
+    }
+
     private int FittingRead(KeyState state)
     {
         int end = FirstEnd();
@@ -132,7 +184,7 @@ internal sealed class KeySearch
 
             if (IsDone(i) || (i < _answered ? !IsNextRevision(i) : _twins[i] >= 0 && !IsDone(_twins[i])))
                 continue;
-            if (state.After(operation) is { } next && !(without?.After(operation) is { } same && same.Allows(next)))
+            if (After(i, state) is { } next && !(without is { } other && After(i, other) is { } same && same.Allows(next)))
             {
                 after = next;
                 return i;
@@ -146,8 +198,9 @@ internal sealed class KeySearch
     /// <summary>What has not begun when the first of those left ends cannot come before it.</summary>
     private int FirstEnd() => _operations[_byEnd[_firstByEnd]].End;
 
-    private bool IsNextRevision(int i) =>
-        RevisionOf(i) is not { } revision || _firstByRevision == _byRevision.Length || revision <= RevisionOf(_byRevision[_firstByRevision]);
+    private bool IsNextRevision(int i) => RevisionOf(i) is not { } revision || IsNextRevision(revision);
+
+    private bool IsNextRevision(long revision) => _firstByRevision == _byRevision.Length || revision <= RevisionOf(_byRevision[_firstByRevision]);
 
     private bool IsDone(int i) => (_done[i / 64] & (1UL << (i % 64))) != 0;
 

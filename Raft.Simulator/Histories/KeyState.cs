@@ -34,6 +34,7 @@ internal readonly record struct KeyState(long Revision, string? Value, long Floo
         Written written => written.Revision,
         Removed { RaftIndex: > 0 } removed => removed.RaftIndex,
         Refused { CurrentRevision: > 0 } refused => refused.CurrentRevision,
+        Refused { RaftIndex: > 0 } refused => refused.RaftIndex,    // nothing was there: what was before is gone by then
         _ => null,
     };
 

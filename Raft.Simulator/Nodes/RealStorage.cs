@@ -24,6 +24,12 @@ internal sealed class RealStorage : ISimulatedStorage
         _world = world;
         _settings = new NodeStoreSettings("/data", node);
         _files.Cost = CostOf;
+        _files.Changing = (_, _) =>
+        {
+            // The other threads of the store go on between the calls of this one.
+            if (world.Random.Next(4) == 0)
+                _threads?.RunAnother();
+        };
         Open();
         Id = OpenStore.StorageId;
         Close();
@@ -111,7 +117,7 @@ internal sealed class RealStorage : ISimulatedStorage
 
     private void Open()
     {
-        _threads = new VirtualStorageThreads(_world, _files);
+        _threads = new VirtualStorageThreads(_world, _files) { WakeTime = WakeTime };
         Action kill = _files.PowerGone ?? throw new InvalidOperationException("The threads do not hear of power cuts.");
         VirtualStorageThreads mine = _threads;
         _files.PowerGone = () =>
@@ -166,6 +172,9 @@ internal sealed class RealStorage : ISimulatedStorage
         _files.FailsSync = static _ => false;
         _files.FailsWrite = static _ => false;
     }
+
+    /// <summary>Now and then a thread comes late.</summary>
+    private TimeSpan WakeTime() => TimeSpan.FromMilliseconds(_world.Random.Next(16) == 0 ? _world.Random.Next(100) : 0);
 
     private TimeSpan CostOf(string operation, string path)
     {
