@@ -212,6 +212,31 @@ public abstract partial class StorageContract
         }
     }
 
+    [Fact]
+    public async Task Receiving_what_a_snapshot_of_our_own_covers_may_be_given_up_and_says_so()
+    {
+        await using StorageDisk disk = await OpenDiskAsync();
+        (IRaftStorage storage, LogModel model) = await FilledAsync(disk, 10);
+        byte[] content = Samples.Content(50_000, seed: 11);
+        SnapshotDescriptor foreign = Foreign(content, index: 10, term: 1);
+        await using ISnapshotReceiver receiver = await storage.ReceiveSnapshotAsync(foreign, default);
+        await receiver.WriteAsync(content.AsMemory(0, 20_000), default);
+        await TakeAsync(storage, model, new LogIndex(10), Samples.Content(1_000, seed: 12));
+
+        try
+        {
+            await receiver.WriteAsync(content.AsMemory(20_000), default);
+            await receiver.CompleteAsync(default).WaitAsync(Samples.Bound);
+        }
+        catch (OperationCanceledException)
+        {
+            // Allowed, and nothing else.
+        }
+
+        await ReopenAsync(disk);
+        await AssertHoldsAsync(disk.Group(Samples.Group), model);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

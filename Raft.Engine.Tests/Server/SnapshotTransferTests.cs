@@ -78,6 +78,28 @@ public sealed class SnapshotTransferTests
         Assert.Equal(1, behind.Machine.PicturesLoaded);
     });
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void What_storage_has_given_up_meanwhile_is_received_anew(bool isAtTheEnd) => Cluster.Run(3, seed: 336, settings: Small, scenario: async cluster =>
+    {
+        (_, Member other, Member behind, long size) = await LeaveBehindAsync(cluster);
+        bool isGivenUp = false;
+        cluster.Network.ChunkAnswered = (_, chunk, _) =>
+        {
+            // As when a snapshot of the server's own, which covers as much, comes into force in the same moment.
+            if (isGivenUp || chunk.Offset < (isAtTheEnd ? size - (2 * ChunkBytes) : size / 2))
+                return;
+            isGivenUp = true;
+            behind.Disk.AbandonPart();
+        };
+
+        cluster.Network.Heal();
+        await CaughtUpAsync(cluster, behind, other);
+
+        Assert.True(isGivenUp && behind.Server.IsAlive);
+    });
+
     [Fact]
     public void It_goes_on_where_it_was_after_the_receiver_was_started_anew() => Cluster.Run(3, seed: 324, settings: Small, scenario: async cluster =>
     {

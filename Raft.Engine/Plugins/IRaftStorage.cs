@@ -34,7 +34,8 @@ public interface IRaftStorage
     Task<SnapshotFile> WriteSnapshotAsync(IStateSnapshot picture, CancellationToken cancellation);
 
     /// <summary>Begins to receive a snapshot of another server, or goes on with what came of the same content (index, term, size
-    /// and hash) before a break. At most one at a time; a begun one of other content is deleted.</summary>
+    /// and hash) before a break. At most one at a time; a begun one of other content is deleted, and one whose index a
+    /// snapshot in force has reached may be.</summary>
     ValueTask<ISnapshotReceiver> ReceiveSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation);
 
     /// <summary>Opens a snapshot file for reading; it stays readable until disposed, also when a newer one takes its place.</summary>
@@ -52,10 +53,13 @@ public interface ISnapshotReceiver : IAsyncDisposable
     long NextOffset { get; }
 
     /// <summary>Adds a chunk at <see cref="NextOffset"/>. The bytes are borrowed until the task completes.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled, or nothing is left to receive: the storage has deleted what came
+    /// (<see cref="IRaftStorage.ReceiveSnapshotAsync"/>), or another receiver has taken over.</exception>
     ValueTask WriteAsync(ReadOnlyMemory<byte> chunk, CancellationToken cancellation);
 
     /// <summary>All bytes are there: size and hash are verified, the file synced and named.</summary>
     /// <exception cref="InvalidDataException">It is not what the descriptor says; what came is deleted.</exception>
+    /// <exception cref="OperationCanceledException">As <see cref="WriteAsync"/>.</exception>
     Task<SnapshotFile> CompleteAsync(CancellationToken cancellation);
 }
 

@@ -179,9 +179,10 @@ internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage,
             await CloseAsync();
             Install(chunk, snapshot with { SnapshotId = file.SnapshotId });
         }
-        catch (OperationCanceledException) when (content.Abort.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
-            // Refused; the loop closes it.
+            // Refused: it was aborted, or storage has given it up, since a snapshot of our own covers as much.
+            await CloseAsync();
         }
         catch (InvalidDataException error)
         {

@@ -71,6 +71,6 @@ internal sealed class SnapshotReceiver(SnapshotFiles files, SnapshotThread threa
         return partial.Owner == this;
     }
 
-    private static InvalidOperationException Overtaken() =>
+    private static OperationCanceledException Overtaken() =>
         new("Another receiver of this group has taken over, or the snapshot is not wanted any more.");
 }

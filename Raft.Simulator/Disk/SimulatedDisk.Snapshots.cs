@@ -71,6 +71,17 @@ internal sealed partial class SimulatedDisk
             if (file.Order < named.Order && !(file.Index > descriptor.Index))
                 _files.Remove(id);
         }
+
+        if (_partial?.Descriptor.Index <= descriptor.Index)
+            AbandonPart();
+    }
+
+    /// <summary>Nothing is left of what came, and its receiver finds out.</summary>
+    public void AbandonPart()
+    {
+        if (_partial is { } part)
+            part.Owner = null;
+        _partial = null;
     }
 
     private string AddFile(byte[] bytes, LogIndex? index)
@@ -207,7 +218,7 @@ internal sealed partial class SimulatedDisk
             {
                 _storage.ThrowIfGone();
                 if (_part.Owner != this || _storage.Disk._partial != _part)
-                    throw new IOException("Another receiver has taken over, or nothing is left to receive.");
+                    throw new OperationCanceledException("Another receiver has taken over, or nothing is left to receive.");
             }
         }
 

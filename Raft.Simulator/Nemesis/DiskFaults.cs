@@ -22,9 +22,26 @@ internal sealed class HungDiskFault : IFault
 
     public void Strike(Nemesis nemesis, Random random)
     {
-        ISimulatedStorage storage = nemesis.AnyNode(random).Storage;
-        storage.IsHung = true;
-        nemesis.After(Nemesis.Between(random, 100, 3000), () => storage.IsHung = false);
+        SimulatedNode node = nemesis.AnyNode(random);
+        ISimulatedStorage storage = node.Storage;
+        if (random.Next(2) == 0)
+        {
+            storage.IsHung = true;
+            nemesis.After(Nemesis.Between(random, 100, 3000), () => storage.IsHung = false);
+            return;
+        }
+
+        // Only what is behind the log hangs, so that the log runs full; often the power goes while it catches up.
+        storage.IsLagging = true;
+        int? calls = random.Next(2) == 0 ? random.Next(40) : null;
+        nemesis.After(Nemesis.Between(random, 100, 3000), () =>
+        {
+            storage.IsLagging = false;
+            if (calls is { } count && node.Storage == storage)
+                node.CrashSoon(count, isInFileCall: true);
+        });
+        if (calls is not null)
+            nemesis.After(Nemesis.Between(random, 3500, 5000), node.Start);
     }
 }
 

@@ -30,6 +30,9 @@ internal interface ISimulatedStorage
     /// <summary>Syncs take for ever until this is false again.</summary>
     bool IsHung { get; set; }
 
+    /// <summary>What is behind the write-ahead log stands still: the real store's database.</summary>
+    bool IsLagging { get; set; }
+
     /// <summary>Every write fails from now on, as does what is under way; a restart finds a disk that works.</summary>
     void Fail();
 

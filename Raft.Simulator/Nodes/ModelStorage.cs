@@ -33,6 +33,9 @@ internal sealed class ModelStorage : ISimulatedStorage
         }
     }
 
+    /// <summary>There is nothing behind it.</summary>
+    public bool IsLagging { get; set; }
+
     public Task<long> OpenAsync()
     {
         IsFailing = false;

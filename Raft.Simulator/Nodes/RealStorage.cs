@@ -39,6 +39,18 @@ internal sealed class RealStorage : ISimulatedStorage
     public IReadOnlyList<GroupId> Groups { get; private set; } = [];
     public TimeSpan SyncTimeMax { get; set; } = TimeSpan.FromMilliseconds(1);
     public bool IsHung { get; set; }
+
+    public bool IsLagging
+    {
+        get;
+        set
+        {
+            field = value;
+            if (_threads is { } threads)
+                threads.Starved = value ? DatabaseThread.Name : null;
+        }
+    }
+
     public bool IsFailing { get; private set; }
     public bool IsDamaged { get; private set; }
     public Action? Ending { get; set; }
@@ -127,7 +139,11 @@ internal sealed class RealStorage : ISimulatedStorage
         };
         try
         {
-            _store = NodeStore.Open(_settings, NullLoggerFactory.Instance, mine.Settings(failure => End(mine, failure.Message)));
+            _store = NodeStore.Open(_settings, NullLoggerFactory.Instance, mine.Settings(failure => End(mine, failure.Message)) with
+            {
+                SegmentBytes = 16 << 10,    // a handful of records: soon it comes round
+                RecordBytes = 6 << 10,
+            });
         }
         catch (Exception error) when (_files.IsOff && error is DataDirectoryException or StorageFailedException)
         {

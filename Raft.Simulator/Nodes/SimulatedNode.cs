@@ -121,7 +121,7 @@ internal sealed partial class SimulatedNode
         Storage.CutPowerAfter(int.MaxValue);
         Pause(false);
         Clock.Rate = 1;
-        Storage.IsHung = false;
+        Storage.IsHung = Storage.IsLagging = false;
         Storage.SyncTimeMax = TimeSpan.FromMilliseconds(1);
         if (Storage.IsFailing)
             Crash("its disk was repaired");

@@ -183,7 +183,7 @@ public sealed class MemoryDisk : IRaftStorage
         private void ThrowUnlessCurrent()
         {
             if (disk._partial != partial)
-                throw new IOException("Nothing is left to receive, or another receiver has taken over.");
+                throw new OperationCanceledException("Nothing is left to receive, or another receiver has taken over.");
         }
     }
 
