@@ -128,6 +128,7 @@ internal sealed class DamagedDiskFault : IFault
         if (node.Storage.Groups.Count == 0 || !nemesis.Cluster.CanLose(node))
             return;
 
+        nemesis.Cluster.DiskLostAt = nemesis.World.Time.Now;    // it will be wiped: until then nobody else may leave
         node.Crash("crash, and bits flip");
         node.Storage.Damage(random);
         nemesis.After(Nemesis.Between(random, 10, 1000), node.Start);
