@@ -66,6 +66,6 @@ public sealed partial class DefectTests
         return directory;
     }
 
-    [GeneratedRegex(@"\Abreaks: *(?<breaks>[^\n]+)\nsource: *(?<source>[^\n]+)\n(test: *(?<test>[^\n]+)\n)?(seeds: *(?<seeds>[0-9]+)\n)?--- replace\n(?<old>.+?\n)--- with\n(?<new>.*)\z", RegexOptions.Singleline)]
+    [GeneratedRegex(@"\Abreaks: *(?<breaks>[^\n]+)\nsource: *(?<source>[^\n]+)\n(test: *(?<test>[^\n]+)\n)?(seeds: *(?<seeds>[0-9]+)\n(options: *(?<options>--[^\n]+)\n)?)?--- replace\n(?<old>.+?\n)--- with\n(?<new>.*)\z", RegexOptions.Singleline)]
     private static partial Regex Form();
 }

@@ -15,6 +15,7 @@ internal static class Invariants
         new StateMachineSafety(ledger),
         new OneVoteATerm(ledger),
         new ConfigurationSafety(ledger),
+        new SnapshotsTellTheLog(ledger),
         new CommittedByQuorum(ledger),
         new AcknowledgedIsCommitted(ledger),
         new EqualStates(),
