@@ -16,6 +16,7 @@ internal static class Invariants
         new OneVoteATerm(ledger),
         new ConfigurationSafety(ledger),
         new SnapshotsTellTheLog(ledger),
+        new CommittedStays(ledger),
         new CommittedByQuorum(ledger),
         new AcknowledgedIsCommitted(ledger),
         new EqualStates(),

@@ -8,22 +8,23 @@ namespace Raft.Simulator;
 internal sealed class LateEntriesFault : IFault
 {
     public string Name => "late-entries";
-    public int Weight => 2;
+    public int Weight => 4;
 
     public void Strike(Nemesis nemesis, Random random)
     {
         SimulatedGroup group = MemberCalls.AnyGroup(nemesis, random);
         SimulatedNode follower = nemesis.AnyNode(random);
-        TimeSpan longest = Nemesis.Between(random, 500, 3000);
-        TimeSpan overlap = Nemesis.Between(random, 0, 20);
-        TimeSpan pause = Nemesis.Between(random, 30, 300);
-        TimeSpan syncTime = Nemesis.Between(random, 1, 200);
+        TimeSpan longest = Nemesis.Between(random, 1000, 4000);
+        TimeSpan overlap = Nemesis.Between(random, 0, 10);
+        TimeSpan pause = Nemesis.Between(random, 20, 150);
+        TimeSpan syncTime = Nemesis.Between(random, 20, 150);
         if (nemesis.Cluster.LeaderOf(group) is not { } leader || leader.Node == follower || follower.Find(group) is null || group.Network.Hold is not null)
             return;
 
+        // Slow disks everywhere, so that much is appended and not committed yet.
+        ISimulatedStorage[] disks = [.. nemesis.Cluster.Nodes.Select(node => node.Storage)];
         List<Action> held = [];
         SimulatedNetwork network = group.Network;
-        ISimulatedStorage storage = follower.Storage;
         Func<Message, Action, bool> hold = (message, deliver) =>
         {
             bool isLate = message is AppendRequest { Entries.Count: > 0 } && message.To.Node == follower.Id;
@@ -38,7 +39,7 @@ internal sealed class LateEntriesFault : IFault
                 nemesis.After(overlap, Release);
             return true;
         };
-        storage.SyncTimeMax = syncTime;
+        SetSyncTime(syncTime);
         nemesis.After(pause, TakeSnapshot);
         nemesis.After(longest, Release);
 
@@ -58,7 +59,9 @@ internal sealed class LateEntriesFault : IFault
             network.LetGo();
             foreach (Action deliver in held)
                 deliver();
-            nemesis.After(syncTime, () => storage.SyncTimeMax = TimeSpan.FromMilliseconds(1));
+            nemesis.After(2 * syncTime, () => SetSyncTime(TimeSpan.FromMilliseconds(1)));
         }
+
+        void SetSyncTime(TimeSpan time) => Array.ForEach(disks, disk => disk.SyncTimeMax = time);
     }
 }
