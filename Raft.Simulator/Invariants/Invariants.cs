@@ -15,6 +15,8 @@ internal static class Invariants
         new StateMachineSafety(ledger),
         new OneVoteATerm(ledger),
         new ConfigurationSafety(ledger),
+        new SnapshotsTellTheLog(ledger),
+        new CommittedStays(ledger),
         new CommittedByQuorum(ledger),
         new AcknowledgedIsCommitted(ledger),
         new EqualStates(),

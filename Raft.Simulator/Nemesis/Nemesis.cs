@@ -84,6 +84,8 @@ internal sealed class Nemesis(SimulatedCluster cluster, Operator @operator)
         Operator.IsWatching = true;
         cluster.Links.Heal();
         cluster.LinksChanged();
+        foreach (SimulatedGroup group in cluster.Groups)
+            group.Network.LetGo();
         foreach (SimulatedNode node in cluster.Nodes)
         {
             node.Heal();

@@ -40,6 +40,9 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
     /// <summary>Called for each message that is sent; false loses it.</summary>
     public Func<Message, bool>? Filter { get; set; }
 
+    /// <summary>Called with each message that is on its way, and with what lets it arrive; true: it waits until that is called.</summary>
+    public Func<Message, Action, bool>? Hold { get; set; }
+
     /// <summary>False loses the call's reply: it arrived, and nobody will know.</summary>
     public Func<LeaderCall, bool>? ReplyFilter { get; set; }
 
@@ -114,6 +117,9 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
     }
 
     public void Heal() => _cuts.Clear();
+
+    /// <summary>Nothing is held or watched for any more; what was held is lost, unless who holds it lets it arrive.</summary>
+    public void LetGo() => (Hold, ChunkFilter) = (null, null);
 
     private Random Random => random;
 
@@ -212,6 +218,9 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
                     continue;
 
                 Message sent = message with { SenderStart = StartCount };
+                if (network.Hold?.Invoke(message, () => network.Deliver(this, message.To, sent)) == true)
+                    continue;
+
                 network.Deliver(this, message.To, sent);
                 if (network.Doubling > 0 && network.Random.NextDouble() < network.Doubling)
                     network.Deliver(this, message.To, sent);
