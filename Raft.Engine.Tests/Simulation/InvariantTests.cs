@@ -54,8 +54,13 @@ public class InvariantTests
     [Fact]
     public void A_leader_without_what_is_committed_is_found() => Check((a, _, ledger) => a.Shard.Look(() =>
     {
-        ledger.Commit(a.Status.LastIndex + 1, One);
+        ledger.Commit(a.Status.LastIndex + 1, One, One);
         Assert.NotNull(new LeaderCompleteness(ledger).OnStatus(a, null, Leads(a, new Term(9))));
+
+        // Committed after all, but only in a later term.
+        var later = new GroupLedger();
+        later.Commit(a.Status.LastIndex + 1, One, new Term(9));
+        Assert.Null(new LeaderCompleteness(later).OnStatus(a, null, Leads(a, new Term(8))));
     }));
 
     [Fact]
@@ -66,7 +71,7 @@ public class InvariantTests
         Assert.NotNull(new CommitIsFinal(ledger).OnStatus(a, now with { CommitIndex = now.CommitIndex + 1 }, now));
 
         var other = new GroupLedger();
-        other.Commit(now.CommitIndex, new Term(99));
+        other.Commit(now.CommitIndex, new Term(99), new Term(99));
         Assert.NotNull(new CommitIsFinal(other).OnStatus(a, null, now));
     }));
 
@@ -116,7 +121,7 @@ public class InvariantTests
     public void An_acknowledgement_of_what_is_not_committed_is_found() => Check((a, _, ledger) =>
     {
         var invariant = new AcknowledgedIsCommitted(ledger);
-        ledger.Commit(new LogIndex(1), One);
+        ledger.Commit(new LogIndex(1), One, One);
         Assert.Null(invariant.OnAcknowledged(a, new EntryId(new LogIndex(1), One)));
         Assert.NotNull(invariant.OnAcknowledged(a, new EntryId(new LogIndex(1), Two)));
         Assert.NotNull(invariant.OnAcknowledged(a, new EntryId(new LogIndex(2), One)));

@@ -15,7 +15,7 @@ internal sealed class CommitIsFinal(GroupLedger ledger) : IInvariant
         for (LogIndex index = first.Next; index <= now.CommitIndex; index = index.Next)
         {
             Term? term = server.TermAt(index);
-            if (!ledger.Commit(index, term))
+            if (!ledger.Commit(index, term, now.Term))
                 return $"{server} has {index} committed in term {term}; it was committed in term {ledger.CommittedTerm(index)}";
         }
 

@@ -8,6 +8,7 @@ internal sealed class GroupLedger
 {
     private readonly Dictionary<ServerId, DurableShadow> _shadows = [];
     private readonly List<Term?> _committed = [];
+    private readonly List<Term> _committedIn = [];
     private readonly List<(EntryId Id, Configuration Configuration)> _configurations = [];
     private readonly HashSet<EntryId> _knownConfigurations = [];
 
@@ -28,11 +29,18 @@ internal sealed class GroupLedger
     public Term? CommittedTerm(LogIndex index) =>
         index > LogIndex.Zero && index <= CommittedThrough ? _committed[(int)index.Value - 1] : null;
 
-    /// <summary>A server holds for committed what is there; false: another entry was.</summary>
-    public bool Commit(LogIndex index, Term? term)
+    /// <summary>The term in which it was committed, or a later one: that of the first server which knew of it.</summary>
+    public Term CommittedIn(LogIndex index) => _committedIn[(int)index.Value - 1];
+
+    /// <summary>A server in that term holds for committed what is there; false: another entry was.</summary>
+    public bool Commit(LogIndex index, Term? term, Term inTerm)
     {
         while (_committed.Count < index.Value)
+        {
             _committed.Add(null);
+            _committedIn.Add(inTerm);
+        }
+
         int at = (int)index.Value - 1;
         if (term is not null && _committed[at] is { } known && known != term)
             return false;

@@ -10,7 +10,7 @@ internal sealed class HandshakeMemory
     private static readonly ClusterUid Uid = new(1);
 
     private readonly SeenServers _seen = new();
-    private readonly Dictionary<StorageId, (long Start, bool IsAccepted)> _judged = [];
+    private readonly Dictionary<StorageId, (ulong Nonce, bool IsAccepted)> _judged = [];
     private readonly Dictionary<StorageId, long> _vouched = [];
 
     /// <summary>How far the disk has vouched for what it holds, as far as this process heard.</summary>
@@ -20,11 +20,11 @@ internal sealed class HandshakeMemory
     public bool Accepts(SimulatedNode caller, long start)
     {
         StorageId storage = caller.Storage.Id;
-        if (_judged.TryGetValue(storage, out (long Start, bool IsAccepted) known) && known.Start == start)
+        if (_judged.TryGetValue(storage, out (ulong Nonce, bool IsAccepted) known) && known.Nonce == caller.StartNonce)
             return known.IsAccepted;
 
-        (Refusal reason, string text) = _seen.Judge(new NodeIdentity(Uid, caller.Id, storage, start, StartNonce: (ulong)start, caller.OpeningSequence));
-        _judged[storage] = (start, reason == Refusal.None);
+        (Refusal reason, string text) = _seen.Judge(new NodeIdentity(Uid, caller.Id, storage, start, caller.StartNonce, caller.OpeningSequence));
+        _judged[storage] = (caller.StartNonce, reason == Refusal.None);
         if (reason == Refusal.None)
             return true;
 

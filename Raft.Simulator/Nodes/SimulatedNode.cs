@@ -47,6 +47,9 @@ internal sealed partial class SimulatedNode
 
     public long StartCount { get; private set; }
 
+    /// <summary>Of this process alone: a copy of a disk counts its starts as the disk does.</summary>
+    public ulong StartNonce { get; private set; }
+
     /// <summary>Of this start: the disk's sequence when it was opened.</summary>
     public long OpeningSequence { get; private set; }
 
@@ -211,7 +214,7 @@ internal sealed partial class SimulatedNode
         if (life != _life)
             return;
 
-        (StartCount, OpeningSequence) = (start, Storage.Sequence);
+        (StartCount, StartNonce, OpeningSequence) = (start, (ulong)life, Storage.Sequence);
         Memory = new HandshakeMemory();
         _budget = new MemoryBudget(Cluster.Plan.MaxTotalBytes);
         World.Trace($"{Server} starts for the {start}. time");
