@@ -204,6 +204,11 @@ internal sealed partial class SimulatedNode
             Quarantine(error.Message);
             return;
         }
+        catch (CorruptStorageException error)
+        {
+            World.Violate($"PowerCutsAreNoDamage: {Server} is told that its disk is damaged, which nobody did: {error.Message}");
+            return;
+        }
         catch (IOException error)
         {
             Crash(error.Message);
