@@ -69,11 +69,33 @@ internal sealed class DurableShadow
 
             if (taken == _underWay.Count)
                 break;
+            if (BeginsWith(found, _underWay[taken]))
+            {
+                _underWay.Clear();
+                return null;
+            }
+
             Apply(_underWay[taken]);
         }
 
         return $"a start found term {found.TermAndVote.Term}, vote {found.TermAndVote.Vote}, log {found.FirstIndex} to {found.LastIndex}, snapshot {found.Snapshot?.Index}; "
             + $"with all that was under way it would be term {TermAndVote.Term}, vote {TermAndVote.Vote}, log {FirstIndex} to {LastIndex}, snapshot {Snapshot?.Index}";
+    }
+
+    /// <summary>A request longer than a record of the log is written in parts: of its entries the first may be there, without what comes
+    /// with the last.</summary>
+    private bool BeginsWith(PersistedState found, PersistRequest request)
+    {
+        if (request.Entries.Count < 2 || found.LastIndex < request.Entries[0].Index || found.LastIndex >= request.Entries[^1].Index)
+            return false;
+        (TermAndVote term, SnapshotDescriptor? snapshot, LogIndex first, Entry[] entries) = (TermAndVote, Snapshot, FirstIndex, [.. _entries]);
+        Apply(request with { Entries = [.. request.Entries.TakeWhile(entry => entry.Index <= found.LastIndex)], Snapshot = null, DeleteThrough = null });
+        if (IsEqual(found))
+            return true;
+        (TermAndVote, Snapshot, FirstIndex) = (term, snapshot, first);
+        _entries.Clear();
+        _entries.AddRange(entries);
+        return false;
     }
 
     /// <summary>Another disk took its place.</summary>
