@@ -95,6 +95,7 @@ internal sealed class SimulatedGroup
     {
         if (_cluster.Plan.IsAllForbidden)
             _world.Violate($"ForTests: {server} acknowledged {entry.Index}");
+        server.Look(isLastWord: true);      // it may have stopped in the same moment
         foreach (IInvariant invariant in _invariants)
             Report(invariant, invariant.OnAcknowledged(server, entry));
     }

@@ -50,10 +50,11 @@ internal sealed class SimulatedServer
     public ServerStatus Status => Server.Status;
 
     /// <summary>Between two turns: what has changed is shown to the invariants.</summary>
-    public void Look()
+    /// <param name="isLastWord">Also when it has stopped by itself.</param>
+    public void Look(bool isLastWord = false)
     {
         ServerStatus now = Server.Status;
-        if (ReferenceEquals(now, _seen) || !Server.IsAlive)
+        if (ReferenceEquals(now, _seen) || !(Server.IsAlive || isLastWord))
             return;
 
         ServerStatus? before = _seen;
