@@ -263,11 +263,9 @@ public class ReplicationTests
         Assert.Equal(2, solo.Protocol.CommitIndex.Value);
     }
 
-    /// <summary>Rule 5: memory does not hold what a lagging peer needs; it is paused while the disk reads.</summary>
-    [Fact]
-    public void A_lagging_peer_is_served_from_disk()
+    /// <summary>It needs a hundred entries that only the leader's disk holds, and the disk does not answer.</summary>
+    private static ProtocolNode LetTheThirdLag(ProtocolCluster cluster)
     {
-        var cluster = new ProtocolCluster(voters: 3, adjust: settings => settings with { MaxCacheBytes = 200, MaxAppendBytes = 300 });
         ProtocolNode leader = cluster.Elect(1);
         cluster[3].Crash();
         for (int i = 0; i < 100; i++)
@@ -279,6 +277,15 @@ public class ReplicationTests
         leader.AnswersReads = false;
         cluster[3].Start();
         cluster.Tick(5);
+        return leader;
+    }
+
+    /// <summary>Rule 5: memory does not hold what a lagging peer needs; it is paused while the disk reads.</summary>
+    [Fact]
+    public void A_lagging_peer_is_served_from_disk()
+    {
+        var cluster = new ProtocolCluster(voters: 3, adjust: settings => settings with { MaxCacheBytes = 200, MaxAppendBytes = 300 });
+        ProtocolNode leader = LetTheThirdLag(cluster);
         Assert.Equal("Reading", leader.Protocol.Peers.Single(peer => peer.Server == IdOf(3)).State);
         EntriesWanted wanted = leader.EntriesWanted.Single();
         leader.EntriesWanted.Clear();
@@ -299,17 +306,7 @@ public class ReplicationTests
     public void Entries_that_were_read_from_the_disk_respect_the_window()
     {
         var cluster = new ProtocolCluster(voters: 3, adjust: settings => settings with { MaxCacheBytes = 200, MaxAppendBytes = 100, MaxInFlightAppends = 2 });
-        ProtocolNode leader = cluster.Elect(1);
-        cluster[3].Crash();
-        for (int i = 0; i < 100; i++)
-        {
-            Add(leader, $"c{i}");
-            cluster.Settle();
-        }
-
-        leader.AnswersReads = false;
-        cluster[3].Start();
-        cluster.Tick(5);
+        ProtocolNode leader = LetTheThirdLag(cluster);
         EntriesWanted wanted = leader.EntriesWanted.Single();
         leader.Protocol.OnEntriesRead(wanted.Peer, wanted.From, leader.Disk.Read(wanted with { MaxBytes = 5000 }));
         Assert.Equal(2, leader.Protocol.Peers.Single(peer => peer.Server == IdOf(3)).InFlightAppends);

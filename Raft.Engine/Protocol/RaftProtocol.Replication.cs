@@ -28,7 +28,6 @@ public sealed partial class RaftProtocol
         {
             bool isAlive = _liveness.IsAlive(peer.Id) && (!peer.IsAnswerDue || peer.WasHeard);
             peer.DeadTicks = isAlive ? 0 : peer.DeadTicks + 1;
-            peer.IsInDoubt = !peer.WasHeard && !_liveness.IsFollowing(peer.Id, _term);
             TickPeer(peer);
             ReviewRound(peer, isTick: true);
             peer.WasHeard = false;
@@ -54,7 +53,9 @@ public sealed partial class RaftProtocol
 
         // The heartbeat of rule 4; and an answer that did not come (perhaps to a read round that others have ended): it is
         // asked for again, or a live voter would count as dead for one lost message as long as nothing else happens.
-        bool isHeartbeatDue = !_liveness.IsFollowing(peer.Id, _term) || (peer.IsAnswerDue && !peer.WasHeard);
+        bool isFollowing = _liveness.IsFollowing(peer.Id, _term);
+        bool isHeartbeatDue = !isFollowing || (peer.IsAnswerDue && !peer.WasHeard);
+        peer.IsInDoubt = !isFollowing && !peer.WasHeard;
         switch (peer.State)
         {
             case ProgressState.Probe:

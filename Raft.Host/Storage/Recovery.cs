@@ -69,10 +69,13 @@ internal sealed class Recovery(
         Replay(log, store, stream, data.Path);
 
         // 5. Only now is judged what all of it amounts to.
-        Verify(store, stream, data.Path);
+        Explained(stream, data.Path, store.Verify);
         var rewrite = new DataFileRewrite(current, _manifest, settings, logger, OnWritten);
         rewrite.DeleteOthers();
-        if (rewrite.IsDue(stream.FileBytes, store.LiveBytes) && BuildNext(rewrite, store, stream, data.Path) is { } next)
+        Manifest? built = null;
+        if (rewrite.IsDue(stream.FileBytes, store.LiveBytes))
+            Explained(stream, data.Path, () => built = rewrite.Build(store, stream.FileBytes));
+        if (built is { } next)
         {
             store.Dispose();
             _open.Remove(data);
@@ -83,7 +86,7 @@ internal sealed class Recovery(
             data = OpenFile(next.DataFileName);
             stream = CheckpointStream.Open(data, copies, settings.CheckpointPieceBytes, OnWritten, out _);
             store = OpenStore(stream, data);
-            Verify(store, stream, data.Path);
+            Explained(stream, data.Path, store.Verify);
             new DataFileRewrite(current, next, settings, logger, OnWritten).DeleteOthers();
         }
 
@@ -104,35 +107,19 @@ internal sealed class Recovery(
 
     private ChunkStore OpenStore(CheckpointStream stream, IStorageFile data)
     {
-        try
+        Explained(stream, data.Path, () =>
         {
             _store = new ChunkStore(stream, data.Path, _manifest.Salt, settings);
             _store.Read();
-            return _store;
-        }
-        catch (Exception error)
-        {
-            throw Explain(error, stream, data.Path);
-        }
+        });
+        return _store!;         // made, or it has thrown
     }
 
-    private static Manifest? BuildNext(DataFileRewrite rewrite, ChunkStore store, CheckpointStream stream, string dataPath)
+    private static void Explained(CheckpointStream stream, string dataPath, Action work)
     {
         try
         {
-            return rewrite.Build(store, stream.FileBytes);
-        }
-        catch (Exception error)
-        {
-            throw Explain(error, stream, dataPath);
-        }
-    }
-
-    private static void Verify(ChunkStore store, CheckpointStream stream, string dataPath)
-    {
-        try
-        {
-            store.Verify();
+            work();
         }
         catch (Exception error)
         {
