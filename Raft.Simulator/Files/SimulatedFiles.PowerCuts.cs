@@ -35,16 +35,18 @@ internal sealed partial class SimulatedFiles
     {
         private readonly SortedDictionary<string, Inode?> _durableNames;
         private readonly NameChange[] _names;
-        private readonly Dictionary<Inode, (byte[] Disk, (long Offset, byte[] Bytes)[] Unsynced)> _files = [];
+        private readonly (Inode File, long From, long To)? _lastLogWrite;
+        private readonly Dictionary<Inode, (byte[] Disk, (long Offset, byte[] Bytes)[] Unsynced, (long Offset, byte[] Bytes)[] Overwritten)> _files = [];
 
         public Capture(SimulatedFiles disk)
         {
             _durableNames = new SortedDictionary<string, Inode?>(disk._durableNames, StringComparer.Ordinal);
             _names = [.. disk._unsyncedNames];
+            _lastLogWrite = disk._lastLogWrite;
             foreach (Inode? file in disk._durableNames.Values.Concat(disk._names.Values).Concat(_names.Select(change => change.Created)))
             {
                 if (file is not null)
-                    _files.TryAdd(file, (file.Captured, [.. file.Unsynced]));
+                    _files.TryAdd(file, (file.Captured, [.. file.Unsynced], [.. file.Overwritten]));
             }
 
             Writes = _files.Values.Sum(file => file.Unsynced.Length);
@@ -69,16 +71,19 @@ internal sealed partial class SimulatedFiles
 
             int write = 0;
             var copies = new Dictionary<Inode, Inode>();
-            foreach ((Inode file, (byte[] disk, (long Offset, byte[] Bytes)[] unsynced)) in _files)
+            foreach ((Inode file, (byte[] disk, (long Offset, byte[] Bytes)[] unsynced, (long Offset, byte[] Bytes)[] overwritten)) in _files)
             {
                 var copy = new Inode();
                 copy.Disk.AddRange(disk);
+                copy.Overwritten.AddRange(overwritten);
                 foreach ((long offset, byte[] bytes) in unsynced)
                     copy.PutFate(offset, bytes, fates[write++], random);
                 copy.Live.AddRange(copy.Disk);
                 copies.Add(file, copy);
             }
 
+            if (_lastLogWrite is { } last && copies.TryGetValue(last.File, out Inode? log))
+                found._lastLogWrite = last with { File = log };
             foreach ((string name, Inode? file) in kept)
                 found._names[name] = found._durableNames[name] = file is null ? null : copies[file];
             return found;

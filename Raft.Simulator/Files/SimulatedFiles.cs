@@ -9,6 +9,7 @@ namespace Raft.Simulator;
 internal sealed partial class SimulatedFiles : IStorageFiles
 {
     private const int IoErrorErrno = 5;
+    private const int NoDeviceErrno = 19;       // of calls that a process without power never makes: no proof of an unreadable sector
     private readonly object _gate = new();
     private readonly HashSet<string> _locks = [];
     private readonly List<NameChange> _unsyncedNames = [];
@@ -242,14 +243,14 @@ internal sealed partial class SimulatedFiles : IStorageFiles
         lock (_gate)
         {
             if (IsOff || (generation >= 0 && generation != _generation))
-                throw new StorageFailedException(operation, path, 0, IoErrorErrno);
+                throw new StorageFailedException(operation, path, 0, NoDeviceErrno);
             _cost += Cost(operation, path);
             T result = action();
             if (--_callsLeft <= 0)
             {
                 IsOff = true;
                 PowerGone?.Invoke();
-                throw new StorageFailedException(operation, path, 0, IoErrorErrno);
+                throw new StorageFailedException(operation, path, 0, NoDeviceErrno);
             }
 
             return result;
@@ -277,6 +278,8 @@ internal sealed partial class SimulatedFiles : IStorageFiles
         public void Write(long offset, ReadOnlySpan<byte> bytes)
         {
             Put(Live, offset, bytes);
+            long end = offset + bytes.Length;
+            Unreadable.RemoveAll(range => range.From >= offset && range.To <= end);
             Unsynced.Add((offset, bytes.ToArray()));
         }
 
@@ -298,7 +301,7 @@ internal sealed partial class SimulatedFiles : IStorageFiles
             Live.AddRange(Disk);
         }
 
-        private static void Put(List<byte> content, long offset, ReadOnlySpan<byte> bytes)
+        public static void Put(List<byte> content, long offset, ReadOnlySpan<byte> bytes)
         {
             int end = (int)offset + bytes.Length;
             if (content.Count < end)
@@ -318,7 +321,7 @@ internal sealed partial class SimulatedFiles : IStorageFiles
             int wanted = buffer.Length;
             byte[] bytes = files.Call("pread", path, () =>
             {
-                if (files.FailsRead(path))
+                if (files.FailsRead(path) || file.Unreadable.Exists(range => range.From < offset + wanted && range.To > offset))
                     throw new StorageFailedException("pread", path, offset, IoErrorErrno);
                 int count = (int)Math.Clamp(file.Live.Count - offset, 0, wanted);
                 return count == 0 ? [] : file.Live.GetRange((int)offset, count).ToArray();
@@ -353,7 +356,11 @@ internal sealed partial class SimulatedFiles : IStorageFiles
                 string name = System.IO.Path.GetFileName(path);
                 files._syncs[name] = files._syncs.GetValueOrDefault(name) + 1;
                 if (!files.OmitsSync(path))
+                {
+                    files.Remember(path, file);
                     file.Sync();
+                }
+
                 return 0;
             }, generation);
         }
