@@ -24,6 +24,10 @@ public static class RaftHostBuilderExtensions
         builder.WebHost.ConfigureKestrel((context, kestrel) =>
         {
             kestrel.AddServerHeader = false;
+            // Above the limits of RequestChecks, which answer with a problem; what is over these gets a bare status from Kestrel.
+            kestrel.Limits.MaxRequestLineSize = 2 * RequestChecks.TargetCharsMax;
+            kestrel.Limits.MaxRequestHeadersTotalSize = 2 * RequestChecks.HeaderCharsMax;
+            kestrel.Limits.MaxRequestHeaderCount = 2 * RequestChecks.HeaderCountMax;
             PeerTransport.ConfigureKestrel(kestrel);
             PeerPort.ConfigureEndpoints(kestrel, context.Configuration, bound);
         });
@@ -55,7 +59,7 @@ public static class RaftHostBuilderExtensions
         app.UsePeerPort();
         WriteOutcomes outcomes = app.Services.GetRequiredService<WriteOutcomes>();
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/v1"), api => api.Use(next => context => outcomes.CountAsync(context, next)));
-        app.UseWhen(context => !PeerPort.IsPeer(context), api => api.UseRaftSwagger().UseRaftApi());
+        app.UseWhen(context => !PeerPort.IsPeer(context), api => api.UseRaftApi().UseRaftSwagger());
 
         RouteGroupBuilder peerRoutes = app.MapPeerRoutes();
         app.Services.GetRequiredService<PeerTransport>().Map(peerRoutes);

@@ -49,6 +49,25 @@ internal sealed class RawHttp : IDisposable
         return text.ToString();
     }
 
+    /// <summary>What comes until the connection ends.</summary>
+    public async Task<string> ReadToEndAsync()
+    {
+        using var bound = new CancellationTokenSource(Wait.Bound);
+        var text = new StringBuilder();
+        byte[] buffer = new byte[4096];
+        try
+        {
+            for (int count; (count = await _stream!.ReadAsync(buffer, bound.Token)) > 0;)
+                text.Append(Encoding.Latin1.GetString(buffer, 0, count));
+        }
+        catch (IOException)
+        {
+            // Reset: what came before is all there is.
+        }
+
+        return text.ToString();
+    }
+
     /// <summary>Whether the other side has ended the connection, or does within the bound.</summary>
     public async Task<bool> EndsAsync()
     {

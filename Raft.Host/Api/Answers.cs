@@ -81,12 +81,12 @@ internal static class Answers
         return WriteBytesAsync(context, StatusCodes.Status200OK, contentType ?? "application/octet-stream", value);
     }
 
-    /// <summary>As <c>json</c> if it came as JSON and is, as <c>text</c> if it is UTF-8, else as <c>base64</c>.</summary>
+    /// <summary>As <c>json</c> if it came as JSON and is, and every reader can read it, as <c>text</c> if it is UTF-8, else as <c>base64</c>.</summary>
     public static void WriteContent(Utf8JsonWriter json, string? contentType, ReadOnlySpan<byte> content)
     {
         if (contentType is not null)
             json.WriteString("contentType", contentType);
-        if (RequestHeaders.IsJson(contentType) && JsonLines.FaultOf(content) is null)
+        if (RequestHeaders.IsJson(contentType) && JsonLines.FaultOf(content) is null && !JsonLines.HasLoneSurrogate(content))
         {
             json.WritePropertyName("json");
             json.WriteRawValue(content, skipInputValidation: true);

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using Raft.Host.StateMachine;
@@ -46,6 +47,35 @@ internal static class JsonLines
         {
             return $"no JSON, at byte {error.BytePositionInLine}: {FirstSentence(error.Message)}";
         }
+    }
+
+    /// <summary>Whether valid JSON escapes half of a surrogate pair (<c>"\ud800"</c>). The grammar allows it (RFC 8259, 8.2), many parsers
+    /// do not, and one such value would make the whole list around it unreadable.</summary>
+    internal static bool HasLoneSurrogate(ReadOnlySpan<byte> json)
+    {
+        for (int at = json.IndexOf((byte)'\\'); at >= 0 && at + 1 < json.Length;)
+        {
+            int next = at + 2;
+            if (json[at + 1] == (byte)'u')
+            {
+                next = at + 6;
+                char unit = UnitAt(json, at);
+                if (char.IsHighSurrogate(unit) && char.IsLowSurrogate(UnitAt(json, next)))
+                    next += 6;
+                else if (char.IsSurrogate(unit))
+                    return true;
+            }
+
+            int ahead = next < json.Length ? json[next..].IndexOf((byte)'\\') : -1;
+            at = ahead < 0 ? -1 : next + ahead;
+        }
+
+        return false;
+
+        // The UTF-16 unit of a \uXXXX that begins here; 0 when none does.
+        static char UnitAt(ReadOnlySpan<byte> json, int at) =>
+            at + 6 <= json.Length && json[at] == (byte)'\\' && json[at + 1] == (byte)'u'
+            && Utf8Parser.TryParse(json.Slice(at + 2, 4), out ushort unit, out int used, 'x') && used == 4 ? (char)unit : '\0';
     }
 
     private static string FirstSentence(string message)

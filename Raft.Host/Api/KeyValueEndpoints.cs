@@ -16,22 +16,22 @@ internal sealed class KeyValueEndpoints(ApiServices services)
     {
         HostedGroup group = services.DataGroupOf(context);
         byte[] key = RawPath.KeyOf(context, Resource);
-        Precondition precondition = RequestHeaders.Precondition(context.Request);
+        (Precondition match, Precondition noneMatch) = RequestHeaders.ReadConditions(context.Request);
         Store store = ApiServices.StoreOf(group);
         await services.ReadAsync(context, group);
         if (store.Get(key) is not { } found)
         {
-            await (precondition.Kind is PreconditionKind.Exists or PreconditionKind.Matches ? Problems.PreconditionFailed(0) : Problems.NoSuchKey).WriteAsync(context);
+            await (match.Kind != PreconditionKind.None ? Problems.PreconditionFailed(0) : Problems.NoSuchKey).WriteAsync(context);
             return;
         }
 
         context.Response.Headers.ETag = TagOf(found.Revision);
-        if (precondition.Holds(found.Revision))
-            await Answers.WriteStoredAsync(context, found.ContentType, found.Value);
-        else if (precondition.Kind is PreconditionKind.Absent or PreconditionKind.MatchesNot)
+        if (!match.Holds(found.Revision))
+            await Problems.PreconditionFailed(found.Revision).WriteAsync(context);
+        else if (!noneMatch.Holds(found.Revision))
             context.Response.StatusCode = StatusCodes.Status304NotModified;
         else
-            await Problems.PreconditionFailed(found.Revision).WriteAsync(context);
+            await Answers.WriteStoredAsync(context, found.ContentType, found.Value);
     }
 
     /// <summary>Hot path.</summary>

@@ -26,6 +26,7 @@ internal sealed class MembersEndpoints(ApiServices services, ClusterMembers node
     public async Task GetAsync(HttpContext context)
     {
         HostedGroup group = services.GroupOf(context);
+        (Precondition match, Precondition noneMatch) = RequestHeaders.ReadConditions(context.Request);
         ServerStatus server = group.Server.Status;
         MemberListDocument? seen = null;
         if (!Query.Flag(context.Request, "local") && server.Leader is { } leader && leader != group.Server.Id
@@ -40,6 +41,14 @@ internal sealed class MembersEndpoints(ApiServices services, ClusterMembers node
         if (GroupNames.InPath(context) is null)
             seen = seen with { GroupsInChange = [.. services.GroupsOf(context).Where(one => !GroupDocuments.IsSettled(one.Server.Status)).Select(one => one.Id.Value)] };
         SetTag(context, seen.ConfigurationIndex);
+        if (!match.Holds(seen.ConfigurationIndex))
+            throw new ProblemException(Problems.ConfigurationMoved($"The configuration in force is at index {seen.ConfigurationIndex}."));
+        if (!noneMatch.Holds(seen.ConfigurationIndex))
+        {
+            context.Response.StatusCode = StatusCodes.Status304NotModified;
+            return;
+        }
+
         await Answers.WriteJsonAsync(context, StatusCodes.Status200OK, seen, ApiJson.Default.MemberListDocument);
     }
 

@@ -19,6 +19,9 @@ public sealed record Problem(int Status, string Name, string Title, string Detai
     /// <summary>In seconds; whoever was not served gets one.</summary>
     public int? RetryAfter { get; init; }
 
+    /// <summary>The content codings that are taken, when another one was sent. RFC 9110, 15.5.16</summary>
+    public string? AcceptEncoding { get; init; }
+
     /// <summary>One more number, by name: where the journal begins, which line is broken.</summary>
     public (string Name, long Value)? Number { get; init; }
 
@@ -41,6 +44,8 @@ public sealed record Problem(int Status, string Name, string Title, string Detai
         response.Headers.CacheControl = "no-store";
         if (RetryAfter is { } seconds)
             response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        if (AcceptEncoding is not null)
+            response.Headers.AcceptEncoding = AcceptEncoding;
         if (EndsConnection && HttpProtocol.IsHttp11(context.Request.Protocol))
             response.Headers.Connection = "close";
 

@@ -79,6 +79,22 @@ public static class Problems
 
     public static Problem UnsupportedType(string detail) => new(415, "unsupported-type", "The content type is not supported", detail);
 
+    /// <summary>A stored value is what its content type says, so a coding would have to be kept with it, and is not.</summary>
+    public static Problem UnsupportedEncoding(string encoding) =>
+        new(415, "unsupported-encoding", "The content encoding is not supported", $"Content-Encoding is '{encoding}'; allowed: none, or 'identity'. Nothing was stored.")
+        { AcceptEncoding = "identity", Remedy = "Send the body as it is, or declare the compressed bytes as the value by a content type such as application/gzip." };
+
+    public static Problem UnsupportedExpectation(string expectation) =>
+        new(417, "unsupported-expectation", "The expectation is not supported", $"Expect is '{expectation}'; allowed: 100-continue.");
+
+    public static Problem TargetTooLong(int length, int limit) =>
+        new(414, "target-too-long", "The request target is too long", $"Path and query have {length} characters; allowed: {limit}.") { EndsConnection = true };
+
+    public static Problem HeadersTooLarge(int chars, int count) =>
+        new(431, "headers-too-large", "The header fields are too large",
+            $"The request has {count} header fields with {chars} characters; allowed: {RequestChecks.HeaderCountMax} with {RequestChecks.HeaderCharsMax}.")
+        { EndsConnection = true };
+
     public static Problem NoGroup(string group, GroupRegistry groups) =>
         new(404, "no-such-group", "There is no such group", $"This node runs no group '{group}'; it runs {GroupNames.Listed(groups)}.") { Remedy = "GET /v1/groups lists them." };
 

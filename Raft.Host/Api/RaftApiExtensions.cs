@@ -48,6 +48,7 @@ public static class RaftApiExtensions
         Problem? problem;
         try
         {
+            RequestChecks.Check(context);
             await next(context);
             if (context.Response.StatusCode < 400 || context.Response.HasStarted || context.Response.ContentType is not null || context.Response.ContentLength > 0)
                 return;

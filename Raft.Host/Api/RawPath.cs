@@ -12,7 +12,7 @@ internal static class RawPath
     /// <exception cref="ProblemException">400: no key, or none that is allowed.</exception>
     public static byte[] KeyOf(HttpContext context, string resource)
     {
-        string target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        string target = TargetOf(context);
         Span<byte> decoded = stackalloc byte[StoreCommands.KeyBytesMax + 1];
         if (!TryGetRest(target, resource, out ReadOnlySpan<char> rest))
             throw new ProblemException(Problems.BadRequest("bad-path", "The path must be written without '.' and '..' segments before the key."));
@@ -28,27 +28,30 @@ internal static class RawPath
     /// <summary>Whether the raw path ends with a slash: an empty key, and not the collection.</summary>
     public static bool EndsWithSlash(HttpContext context)
     {
-        ReadOnlySpan<char> target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        return PathOf(TargetOf(context)).EndsWith('/');
+    }
+
+    /// <summary>The request target as it stands in the request line.</summary>
+    internal static string TargetOf(HttpContext context) => context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+
+    /// <summary>The path of a request target, without the query; empty when it has none. Proxies send the absolute form. RFC 9112, 3.2</summary>
+    internal static ReadOnlySpan<char> PathOf(ReadOnlySpan<char> target)
+    {
         int query = target.IndexOf('?');
-        return (query < 0 ? target : target[..query]).EndsWith('/');
+        if (query >= 0)
+            target = target[..query];
+        if (target.StartsWith('/'))
+            return target;
+
+        int scheme = target.IndexOf("://");
+        int path = scheme < 0 ? -1 : target[(scheme + 3)..].IndexOf('/');
+        return path < 0 ? default : target[(scheme + 3 + path)..];
     }
 
     internal static bool TryGetRest(ReadOnlySpan<char> target, string resource, out ReadOnlySpan<char> rest)
     {
         rest = default;
-        int query = target.IndexOf('?');
-        if (query >= 0)
-            target = target[..query];
-        if (!target.StartsWith('/'))
-        {
-            // Absolute form, as proxies send it.
-            int scheme = target.IndexOf("://");
-            int path = scheme < 0 ? -1 : target[(scheme + 3)..].IndexOf('/');
-            if (path < 0)
-                return false;
-            target = target[(scheme + 3 + path)..];
-        }
-
+        target = PathOf(target);
         const string Groups = "/v1/groups/";
         if (target.StartsWith(Groups, StringComparison.OrdinalIgnoreCase))
         {
@@ -77,7 +80,9 @@ internal static class RawPath
     }
 
     /// <summary>Decodes each %XX once. Stops when the target is full: the caller sees a length over the limit.</summary>
-    internal static bool TryDecode(ReadOnlySpan<char> text, Span<byte> target, out int length, [System.Diagnostics.CodeAnalysis.NotNullWhen(false)] out string? fault)
+    /// <param name="part">Named in the fault: the path or the query.</param>
+    internal static bool TryDecode(
+        ReadOnlySpan<char> text, Span<byte> target, out int length, [System.Diagnostics.CodeAnalysis.NotNullWhen(false)] out string? fault, string part = "path")
     {
         length = 0;
         fault = null;
@@ -88,7 +93,7 @@ internal static class RawPath
             {
                 if (i + 2 >= text.Length || !char.IsAsciiHexDigit(text[i + 1]) || !char.IsAsciiHexDigit(text[i + 2]))
                 {
-                    fault = "A '%' in the path is not followed by two hexadecimal digits; write '%25' for the sign itself.";
+                    fault = $"A '%' in the {part} is not followed by two hexadecimal digits; write '%25' for the sign itself.";
                     return false;
                 }
 
@@ -101,7 +106,7 @@ internal static class RawPath
             }
             else
             {
-                fault = "The path holds a character that is not ASCII; percent-encode it as UTF-8.";
+                fault = $"The {part} holds a character that is not ASCII; percent-encode it as UTF-8.";
                 return false;
             }
         }

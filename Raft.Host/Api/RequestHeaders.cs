@@ -66,14 +66,20 @@ internal static class RequestHeaders
     /// <exception cref="ProblemException">400: not to be understood.</exception>
     public static Precondition Precondition(HttpRequest request)
     {
+        (Precondition match, Precondition noneMatch) = ReadConditions(request);
+        if (match.Kind != PreconditionKind.None && noneMatch.Kind != PreconditionKind.None)
+            throw new ProblemException(Problems.BadRequest("bad-precondition", "A write takes If-Match or If-None-Match, not both."));
+        return match.Kind != PreconditionKind.None ? match : noneMatch;
+    }
+
+    /// <summary>The conditions of a read: If-Match is evaluated first (412), then If-None-Match (304). RFC 9110, 13.2.2</summary>
+    /// <exception cref="ProblemException">400: not to be understood.</exception>
+    public static (Precondition Match, Precondition NoneMatch) ReadConditions(HttpRequest request)
+    {
         StringValues match = request.Headers.IfMatch, noneMatch = request.Headers.IfNoneMatch;
-        if (match.Count == 0 && noneMatch.Count == 0)
-            return StateMachine.Precondition.None;
-        if (match.Count > 0 && noneMatch.Count > 0)
-            throw new ProblemException(Problems.BadRequest("bad-precondition", "If-Match and If-None-Match exclude each other here."));
-        return match.Count > 0
-            ? Parse(match, "If-Match", PreconditionKind.Exists, PreconditionKind.Matches, weakMatches: false)
-            : Parse(noneMatch, "If-None-Match", PreconditionKind.Absent, PreconditionKind.MatchesNot, weakMatches: true);
+        return (
+            match.Count == 0 ? StateMachine.Precondition.None : Parse(match, "If-Match", PreconditionKind.Exists, PreconditionKind.Matches, weakMatches: false),
+            noneMatch.Count == 0 ? StateMachine.Precondition.None : Parse(noneMatch, "If-None-Match", PreconditionKind.Absent, PreconditionKind.MatchesNot, weakMatches: true));
     }
 
     private static Precondition Parse(StringValues values, string header, PreconditionKind any, PreconditionKind listed, bool weakMatches)
@@ -86,14 +92,16 @@ internal static class RequestHeaders
         return new Precondition(listed, revisions);
     }
 
-    /// <summary>A list of entity tags. A tag that is no revision, or a weak one where that must not match, is -1: no revision has it. RFC 9110, 8.8.3</summary>
+    /// <summary>A list of entity tags; empty elements of it are ignored (RFC 9110, 5.6.1), but it must have one that is not. A tag that is no revision, or a weak one where that must not match, is -1: no revision has it. RFC 9110, 8.8.3</summary>
     internal static bool TryParseTags(ReadOnlySpan<char> text, bool weakMatches, out long[] revisions)
     {
         List<long> found = [];
         revisions = [];
         while (true)
         {
-            text = text.TrimStart(" \t");
+            text = text.TrimStart(", \t");
+            if (text.IsEmpty && found.Count > 0)
+                break;
             bool isWeak = text.StartsWith("W/", StringComparison.Ordinal);
             if (isWeak)
                 text = text[2..];

@@ -39,12 +39,12 @@ internal static class Routes
             [(201, typeof(AppendedDocument)), (201, typeof(AppendedLinesDocument)), (202, typeof(CommittedDocument))], [200, 204, .. WriteStatuses], ["wait"], WriteHeaders, "The entry, as it is; or JSON lines.", Bytes: "*/*"));
         Map(routes, ["GET"], root + "/entries", entries.ListAsync, new OperationInfo(
             "listEntries" + suffix, "Read entries from an index on.", OperationInfo.Entries, [(200, typeof(EntryListDocument))], [410], ["from", "limit", "consistency"]));
-        Map(routes, GetHead, root + "/entries/{index}", entries.GetAsync, new OperationInfo(
+        Map(routes, ["GET"], root + "/entries/{index}", entries.GetAsync, new OperationInfo(
             "getEntry" + suffix, "Read one entry: its bytes with their content type.", OperationInfo.Entries, [], [200, 410], ["consistency"], Bytes: "*/*"));
 
         Map(routes, ["GET"], root + "/kv", kv.RangeAsync, new OperationInfo(
             "listKeys" + suffix, "Read the keys of a prefix with their values, in order.", OperationInfo.KeyValue, [(200, typeof(KeyListDocument))], Query: ["prefix", "after", "limit", "consistency"]));
-        Map(routes, GetHead, root + "/kv/{**key}", kv.GetAsync, new OperationInfo(
+        Map(routes, ["GET"], root + "/kv/{**key}", kv.GetAsync, new OperationInfo(
             "getKey" + suffix, "Read a value: its bytes with their content type.", OperationInfo.KeyValue, [], [200, 304, 412], ["consistency"], ["If-Match", "If-None-Match"], Bytes: "*/*"));
         Map(routes, ["PUT"], root + "/kv/{**key}", kv.PutAsync, new OperationInfo(
             "putKey" + suffix, "Write a value; compare and set by If-Match or If-None-Match.", OperationInfo.KeyValue,
@@ -117,12 +117,13 @@ internal static class Routes
     private static void MapHealth(IEndpointRouteBuilder routes, HealthEndpoints health)
     {
         (int, Type)[] ready = [(200, typeof(ReadyDocument))];
-        Map(routes, GetHead, "/livez", HealthEndpoints.LiveAsync, new OperationInfo("getLive", "The process answers; never depends on a quorum.", "health", [], [200], ["verbose"], Bytes: "text/plain"));
-        Map(routes, GetHead, "/readyz", health.ReadyAsync, new OperationInfo("getReady", "This node can take writes; if not, why not.", "health", ready, null, ["verbose"], Bytes: "text/plain"));
-        Map(routes, GetHead, "/problems", ProblemsPage.GetAsync, new OperationInfo("getProblems", "What the type of each problem means.", "health", [], [200], Bytes: "text/plain"));
-        Map(routes, GetHead, "/healthz", health.ReadyAsync, new OperationInfo("getHealth", "The same as readyz.", "health", ready, null, ["verbose"], Bytes: "text/plain"));
+        Map(routes, ["GET"], "/livez", HealthEndpoints.LiveAsync, new OperationInfo("getLive", "The process answers; never depends on a quorum.", "health", [], [200], ["verbose"], Bytes: "text/plain"));
+        Map(routes, ["GET"], "/readyz", health.ReadyAsync, new OperationInfo("getReady", "This node can take writes; if not, why not.", "health", ready, null, ["verbose"], Bytes: "text/plain"));
+        Map(routes, ["GET"], "/problems", ProblemsPage.GetAsync, new OperationInfo("getProblems", "What the type of each problem means.", "health", [], [200], Bytes: "text/plain"));
+        Map(routes, ["GET"], "/healthz", health.ReadyAsync, new OperationInfo("getHealth", "The same as readyz.", "health", ready, null, ["verbose"], Bytes: "text/plain"));
     }
 
     private static void Map(IEndpointRouteBuilder routes, string[] methods, string pattern, RequestDelegate handler, OperationInfo info) =>
-        routes.MapMethods(pattern, methods, handler).WithMetadata(info, handler.Method).WithDisplayName($"{string.Join(',', methods)} {pattern}");
+        // Whatever can be read can be asked for without its body. RFC 9110, 9.3.2
+        routes.MapMethods(pattern, methods is ["GET"] ? GetHead : methods, handler).WithMetadata(info, handler.Method).WithDisplayName($"{string.Join(',', methods)} {pattern}");
 }

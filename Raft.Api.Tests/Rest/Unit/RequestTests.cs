@@ -22,6 +22,44 @@ public sealed class RequestTests
     }
 
     [Theory]
+    [InlineData("/v1/kv/a", "/v1/kv/a", true)]
+    [InlineData("/v1/kv/a%2Fb%20c", "/v1/kv/a%2Fb c", true)]
+    [InlineData("/v1/kv/a/./b", "/v1/kv/a/b", true)]
+    [InlineData("/v1/kv/a/../b?x=/../y", "/v1/kv/b", true)]
+    [InlineData("/v1/kv/a%2F..%2F..%2Fb", "/v1/kv/a%2F..%2F..%2Fb", true)]
+    [InlineData("/v1/kv/", "/v1/kv/", true)]
+    [InlineData("/v1/kv//", "/v1/kv//", true)]
+    [InlineData("/v1/groups/%67/kv/a", "/v1/groups/g/kv/a", true)]
+    [InlineData("http://host:1/v1/kv/a%20b", "/v1/kv/a b", true)]
+    [InlineData("http://host:1", "/", true)]
+    [InlineData("*", "", true)]
+    [InlineData("/v1/kv/.", "/v1/kv/", false)]
+    [InlineData("/v1/kv/%2e", "/v1/kv/", false)]
+    [InlineData("/v1/kv/a/..", "/v1/kv/", false)]
+    [InlineData("/v1/kv/%2e%2e/drain", "/v1/drain", false)]
+    [InlineData("/v1/kv/x/%2E./../drain", "/v1/drain", false)]
+    [InlineData("/v1/groups/default/kv/../../B/kv/x", "/v1/groups/B/kv/x", false)]
+    [InlineData("/v1/groups/./kv/x", "/v1/groups/kv/x", false)]
+    [InlineData("/v1/members/n1/../n2", "/v1/members/n2", false)]
+    [InlineData("/v1/idempotency/..", "/v1/", false)]
+    [InlineData("/swagger/../v1/drain", "/v1/drain", false)]
+    [InlineData("/v1/./drain", "/v1/drain", false)]
+    [InlineData("http://host/v1/groups/a%2Fkv%2Fb", "/v1/groups/a/kv/b", false)]
+    [InlineData("http://host/v1\\drain", "/v1/drain", false)]
+    public void The_raw_path_must_name_what_the_routed_path_names(string target, string routed, bool agrees) =>
+        Assert.Equal(agrees, RoutedPath.FaultOf(target, routed) is null);
+
+    [Theory]
+    [InlineData("\"\\ud800\"", true)]
+    [InlineData("\"\\udc00\\ud800\"", true)]
+    [InlineData("{\"a\":[\"x\\uD83D\"]}", true)]
+    [InlineData("\"\\ud83d\\ude00 \\n\\\\ud800\"", false)]
+    [InlineData("\"\\u0041\"", false)]
+    [InlineData("1", false)]
+    public void Half_of_a_surrogate_pair_is_found(string json, bool isLone) =>
+        Assert.Equal(isLone, JsonLines.HasLoneSurrogate(Encoding.UTF8.GetBytes(json)));
+
+    [Theory]
     [InlineData("a%2Fb+c%252F", "a/b+c%2F")]
     [InlineData("%c3%A4", "ä")]
     [InlineData("%zz", null)]
@@ -43,7 +81,10 @@ public sealed class RequestTests
     [InlineData("5", null)]
     [InlineData("\"5", null)]
     [InlineData("\"5\" \"6\"", null)]
-    [InlineData("\"5\",", null)]
+    [InlineData("\"5\",", new long[] { 5 })]
+    [InlineData(", ,\"5\",, \"6\" ,", new long[] { 5, 6 })]
+    [InlineData(", ,", null)]
+    [InlineData("W/", null)]
     [InlineData("", null)]
     public void Entity_tags_are_revisions_or_match_nothing(string text, long[]? revisions)
     {
