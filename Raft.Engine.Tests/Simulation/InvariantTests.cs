@@ -109,6 +109,38 @@ public class InvariantTests
             new Member(new NodeId($"n{number}"), new StorageId((UInt128)number), MemberKind.Voter, "http://a", "http://b")));
     }
 
+    [Theory]
+    [InlineData("voters 1 2, learner 3", null)]
+    [InlineData("learner 3", "without a voter")]
+    [InlineData("voters 1 | learner 3", "joint configuration without a voter")]
+    [InlineData("voters 1 -> learner 3", "target has no voter")]
+    public void A_configuration_without_a_voter_is_found(string kind, string? fault)
+    {
+        Configuration configuration = kind switch
+        {
+            "voters 1 2, learner 3" => Configuration.Of([Of(1, MemberKind.Voter), Of(2, MemberKind.Voter), Of(3, MemberKind.Learner)]),
+            "learner 3" => Configuration.Of([Of(3, MemberKind.Learner)]),
+            "voters 1 | learner 3" => Configuration.Of([Of(1, MemberKind.Voter)]) with { Previous = [Of(3, MemberKind.Learner)] },
+            _ => Configuration.Of([Of(1, MemberKind.Voter)]) with { Target = [Of(3, MemberKind.Learner)] },
+        };
+
+        string? found = ConfigurationInForce.FaultOf(configuration);
+
+        Assert.Equal(fault is null, found is null);
+        Assert.Contains(fault ?? "", found ?? "", StringComparison.Ordinal);
+
+        static Member Of(int number, MemberKind kind) => new(new NodeId($"n{number}"), new StorageId((UInt128)number), kind, "http://a", "http://b");
+    }
+
+    [Fact]
+    public void A_configuration_in_force_that_is_not_the_last_one_in_the_log_is_found() => Check((a, _, ledger) => a.Shard.Look(() =>
+    {
+        ServerStatus now = a.Status;
+        Assert.Null(new ConfigurationInForce(a.Group.Ledger).OnStatus(a, null, now));
+        Assert.NotNull(new ConfigurationInForce(a.Group.Ledger).OnStatus(a, null, now with { ConfigurationIndex = now.ConfigurationIndex.Next }));
+        Assert.NotNull(new ConfigurationInForce(a.Group.Ledger).OnStatus(a, null, now with { Configuration = Configuration.Of(now.Configuration.Current.Take(1)) }));
+    }));
+
     [Fact]
     public void A_commit_without_a_quorum_of_disks_is_found() => Check((a, _, ledger) => a.Shard.Look(() =>
     {

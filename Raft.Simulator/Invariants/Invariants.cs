@@ -15,6 +15,7 @@ internal static class Invariants
         new StateMachineSafety(ledger),
         new OneVoteATerm(ledger),
         new ConfigurationSafety(ledger),
+        new ConfigurationInForce(ledger),
         new SnapshotsTellTheLog(ledger),
         new CommittedStays(ledger),
         new CommittedByQuorum(ledger),

@@ -44,7 +44,7 @@ internal sealed class Operator(SimulatedCluster cluster)
     /// <summary>Whether the leader's configuration names the node on this disk, or not at all.</summary>
     private async Task<bool> IsReplacedAsync(SimulatedGroup group, SimulatedNode node)
     {
-        if (cluster.LeaderOf(group) is not { } leader)
+        if (cluster.Lost.Contains(node) || cluster.LeaderOf(group) is not { } leader)
             return false;
 
         IReadOnlyList<Member> members = [.. leader.Status.Configuration.All];

@@ -48,6 +48,53 @@ internal sealed class DurableShadow
             : null;
     }
 
+    /// <summary>The last entry of the log with what is under way to the disk; of an unknown term when only a snapshot is left.</summary>
+    public (LogIndex Index, Term? Term) LastEntry()
+    {
+        for (int i = _underWay.Count - 1; i >= 0; i--)
+        {
+            PersistRequest request = _underWay[i];
+            if (request.Entries.Count > 0)
+                return (request.Entries[^1].Index, request.Entries[^1].Term);
+            if (request.TruncateFrom is not null || request.Snapshot is not null)
+                return (request.Snapshot?.Index ?? request.TruncateFrom!.Value.Previous, null);     // one of the two is there
+        }
+
+        return (LastIndex, TermAt(LastIndex));
+    }
+
+    /// <summary>The last configuration of the log with what is under way to the disk, or the newest snapshot's; empty when there is none.</summary>
+    public (LogIndex Index, Configuration Configuration) LastConfiguration()
+    {
+        // Backwards: what a later request truncates is not in the log any more.
+        var end = new LogIndex(long.MaxValue);
+        SnapshotDescriptor? newest = null;
+        for (int i = _underWay.Count - 1; i >= 0; i--)
+        {
+            PersistRequest request = _underWay[i];
+            if (FindLast(request.Entries, end) is { } entry && entry.Index > (newest?.ConfigurationIndex ?? LogIndex.Zero))
+                return (entry.Index, Configuration.Decode(entry.Payload.Span));
+            newest ??= request.Snapshot;
+            end = LogIndex.Min(end, request.TruncateFrom ?? end);
+        }
+
+        newest ??= Snapshot;
+        if (FindLast(_entries, end) is { } stored && stored.Index > (newest?.ConfigurationIndex ?? LogIndex.Zero))
+            return (stored.Index, Configuration.Decode(stored.Payload.Span));
+        return (newest?.ConfigurationIndex ?? LogIndex.Zero, newest?.Configuration ?? Configuration.Empty);
+
+        static Entry? FindLast(IReadOnlyList<Entry> entries, LogIndex end)
+        {
+            for (int i = entries.Count - 1; i >= 0; i--)
+            {
+                if (entries[i].Kind == EntryKind.Configuration && entries[i].Index < end)
+                    return entries[i];
+            }
+
+            return null;
+        }
+    }
+
     public void Begin(PersistRequest request) => _underWay.Add(request);
 
     public void Complete(PersistRequest request)

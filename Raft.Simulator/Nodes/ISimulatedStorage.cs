@@ -27,6 +27,9 @@ internal interface ISimulatedStorage
     /// <summary>How long a sync takes from now on.</summary>
     TimeSpan SyncTimeMax { get; set; }
 
+    /// <summary>And at least; zero: a fifth of <see cref="SyncTimeMax"/>.</summary>
+    TimeSpan SyncTimeMin { get; set; }
+
     /// <summary>Syncs take for ever until this is false again.</summary>
     bool IsHung { get; set; }
 
@@ -60,6 +63,15 @@ internal interface ISimulatedStorage
 
     /// <summary>Where a state machine reads a snapshot.</summary>
     Task<StoreState> RunAsideAsync(Func<Task<StoreState>> work, CancellationToken cancellation);
+
+    /// <summary>Of one sync.</summary>
+    static TimeSpan SyncTime(ISimulatedStorage storage, Random random)
+    {
+        double drawn = random.NextDouble();
+        return storage.SyncTimeMin == TimeSpan.Zero
+            ? storage.SyncTimeMax * (0.2 + (0.8 * drawn))
+            : storage.SyncTimeMin + ((storage.SyncTimeMax - storage.SyncTimeMin) * drawn);
+    }
 
     /// <summary>Grows with everything that becomes durable: what a peer remembers of it tells an old copy.</summary>
     long Sequence { get; }

@@ -18,6 +18,7 @@ internal sealed class ModelStorage : ISimulatedStorage
     public StorageId Id { get; }
     public IReadOnlyList<GroupId> Groups => [.. _disks.Keys];
     public TimeSpan SyncTimeMax { get; set; } = TimeSpan.FromMilliseconds(1);
+    public TimeSpan SyncTimeMin { get; set; }
     public bool IsFailing { get; private set; }
     public bool IsDamaged { get; private set; }
     public long Sequence { get; private set; }
@@ -122,7 +123,7 @@ internal sealed class ModelStorage : ISimulatedStorage
 
     private void Adopt(GroupId group, SimulatedDisk disk)
     {
-        disk.SyncTime = () => SyncTimeMax * (0.2 + (0.8 * _world.Random.NextDouble()));
+        disk.SyncTime = () => ISimulatedStorage.SyncTime(this, _world.Random);
         disk.SnapshotTime = () => 3 * SyncTimeMax * _world.Random.NextDouble();
         disk.Synced += _ => Sequence++;
         _disks[group] = disk;

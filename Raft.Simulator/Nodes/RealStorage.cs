@@ -38,6 +38,7 @@ internal sealed class RealStorage : ISimulatedStorage
     public StorageId Id { get; }
     public IReadOnlyList<GroupId> Groups { get; private set; } = [];
     public TimeSpan SyncTimeMax { get; set; } = TimeSpan.FromMilliseconds(1);
+    public TimeSpan SyncTimeMin { get; set; }
     public bool IsHung { get; set; }
 
     public bool IsLagging
@@ -196,6 +197,6 @@ internal sealed class RealStorage : ISimulatedStorage
     {
         if (operation is not ("fdatasync" or "fsync"))
             return TimeSpan.FromMicroseconds(_world.Random.Next(20));
-        return IsHung ? TimeSpan.FromSeconds(2) : SyncTimeMax * (0.2 + (0.8 * _world.Random.NextDouble()));
+        return IsHung ? TimeSpan.FromSeconds(2) : ISimulatedStorage.SyncTime(this, _world.Random);
     }
 }

@@ -31,6 +31,9 @@ internal sealed class SimulatedCluster
     /// <summary>Until then nothing else may go wrong.</summary>
     public TimeSpan DelicateUntil { get; set; }
 
+    /// <summary>Nodes of which nothing can be expected while a permanent fault lasts, and which no operator takes in again.</summary>
+    public HashSet<SimulatedNode> Lost { get; } = [];
+
     /// <summary>When the last disk was taken away, or found damaged.</summary>
     public TimeSpan DiskLostAt { get; set; } = TimeSpan.FromHours(-1);
 

@@ -41,6 +41,9 @@ internal sealed class SimulatedGroup
     public SimulatedNetwork Network { get; }
     public GroupLedger Ledger { get; }
 
+    /// <summary>Called with each message that arrives, before its receiver has read it.</summary>
+    public Action<Message>? Delivered { get; set; }
+
     /// <summary>The links have changed.</summary>
     public void ApplyLinks()
     {
@@ -127,6 +130,7 @@ internal sealed class SimulatedGroup
         _world.Hash.Add((Links.NumberOf(message.From) << 8) | Links.NumberOf(message.To), message.Term.Value);
         if (_world.Tracing != Tracing.None)
             _world.Trace($"{message.To.Node} {Id} hears {message}");
+        Delivered?.Invoke(message);
     }
 
     private void OnChunkAnswered(ServerId from, SnapshotChunk chunk, SnapshotReply reply)

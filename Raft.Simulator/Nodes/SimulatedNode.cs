@@ -125,7 +125,7 @@ internal sealed partial class SimulatedNode
         Pause(false);
         Clock.Rate = 1;
         Storage.IsHung = Storage.IsLagging = false;
-        Storage.SyncTimeMax = TimeSpan.FromMilliseconds(1);
+        (Storage.SyncTimeMin, Storage.SyncTimeMax) = (TimeSpan.Zero, TimeSpan.FromMilliseconds(1));
         if (Storage.IsFailing)
             Crash("its disk was repaired");
         if (IsQuarantined || Storage.IsDamaged)

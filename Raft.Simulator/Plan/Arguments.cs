@@ -8,7 +8,8 @@ internal sealed class Arguments
     public const string Usage = """
         usage: Raft.Simulator --seeds N [--from S] [--jobs J] [--keep-going] [--brief]   N runs
                Raft.Simulator --seed S [--trace]                               one run
-        and for both: --operations N, --voters N, --without FAULT[,FAULT...], --drop EVENT[-EVENT][,...], --until MILLISECONDS, --storage real|model
+        and for both: --operations N, --voters N, --without FAULT[,FAULT...], --drop EVENT[-EVENT][,...], --until MILLISECONDS, --storage real|model,
+        --permanent FAULT
         exit code: 0 nothing was violated, 1 something was, 2 wrong arguments
         """;
 
@@ -55,6 +56,12 @@ internal sealed class Arguments
             HashSet<string> names = [.. value.Split(',')];
             Template = Template with { Without = names };
             return names.All(name => name == PlannedEvent.Client || Faults.All.Any(known => known.Name == name));
+        }
+
+        if (key == "--permanent")
+        {
+            Template = Template with { Permanent = value };
+            return PermanentFaults.Names.Contains(value);
         }
 
         if (key == "--storage")

@@ -1,4 +1,3 @@
-using System.Text;
 using Raft.Engine.Errors;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
@@ -42,19 +41,12 @@ internal sealed class Rest(SimulatedCluster cluster, IReadOnlyList<Client> clien
         }
     }
 
-    private bool HasLeader(SimulatedGroup group)
-    {
-        if (cluster.LeaderOf(group) is not { } leader)
-            return false;
-        List<Member> voters = [.. leader.Status.Configuration.Current.Where(member => member.Kind == MemberKind.Voter)];
-        return voters.Count(voter => cluster.ServersOf(group).Any(server => server.Id == voter.Id && server.Status.Leader == leader.Id && server.Status.Term == leader.Status.Term)) > voters.Count / 2;
-    }
+    private bool HasLeader(SimulatedGroup group) => ClusterView.HasLeader(cluster, group);
 
     /// <summary>No change is half done, and every member is the server that its node is now.</summary>
     private bool IsSettled(SimulatedGroup group) =>
-        HasLeader(group) && cluster.LeaderOf(group) is { } leader && leader.Status is { Configuration: { IsJoint: false, Target.Count: 0 } now } status
-        && status.ConfigurationIndex <= status.CommitIndex
-        && now.Current.All(member => member.Kind != MemberKind.Joining && cluster.Nodes.Any(node => node.Server == member.Id && node.IsUp));
+        ClusterView.SettledConfiguration(cluster, group) is { } now
+        && now.Current.All(member => cluster.Nodes.Any(node => node.Server == member.Id && node.IsUp));
 
     /// <summary>A write on every member, which must end well: who cannot write has not come to rest.</summary>
     private async Task WriteAsync(SimulatedGroup group)
@@ -92,7 +84,8 @@ internal sealed class Rest(SimulatedCluster cluster, IReadOnlyList<Client> clien
 
             ServerStatus status = server.Status;
             bool isEqual = status.AppliedIndex == leader.Status.LastIndex && status.CommitIndex == status.LastIndex && status.DurableIndex == status.LastIndex
-                && status.LastIndex == leader.Status.LastIndex && server.Store.StateHash == hash;
+                && status.LastIndex == leader.Status.LastIndex && server.Store.StateHash == hash
+                && status.ConfigurationIndex == leader.Status.ConfigurationIndex && ClusterView.AreSame(status.Configuration, leader.Status.Configuration);
             bool isIdle = status is { AdmittedBytes: 0, AdmissionWaiting: 0, ApplierQueueEntries: 0, ApplierQueueBytes: 0, PendingCalls: 0, IsTakingSnapshot: false, SnapshotTransfers.Count: 0 };
             if (!isEqual || !isIdle)
                 return false;
@@ -101,30 +94,5 @@ internal sealed class Rest(SimulatedCluster cluster, IReadOnlyList<Client> clien
         return true;
     }
 
-    private string Describe()
-    {
-        var text = new StringBuilder();
-        foreach (SimulatedGroup group in cluster.Groups)
-        {
-            text.Append('\n').Append(group.Id.Value).Append(':');
-            foreach (SimulatedNode node in cluster.Nodes)
-            {
-                if (node.Find(group)?.Status is not { } status)
-                {
-                    text.Append($"\n  {node.Server} does not run it");
-                    continue;
-                }
-
-                text.Append($"\n  {node.Server} {status.Role} term {status.Term} leader {status.Leader} last {status.LastIndex} durable {status.DurableIndex} commit {status.CommitIndex} applied {status.AppliedIndex}"
-                    + $" admitted {status.AdmittedBytes} waiting {status.AdmissionWaiting} to apply {status.ApplierQueueEntries} calls {status.PendingCalls} transfers {status.SnapshotTransfers.Count} snapshot {status.Snapshot?.Index}"
-                    + $" configuration {status.ConfigurationIndex}: {Text(status.Configuration.Current)} | {Text(status.Configuration.Previous)} -> {Text(status.Configuration.Target)}");
-                if (status.Role == Role.Leader)
-                    text.Append($"\n    peers: {string.Join(", ", status.Peers.Select(peer => $"{peer.Server} {peer.State} match {peer.MatchIndex} next {peer.NextIndex} in flight {peer.InFlightAppends} alive {peer.IsAlive} rounds {peer.CaughtUpRounds}"))}");
-            }
-        }
-
-        return text.ToString();
-
-        static string Text(IEnumerable<Member> members) => string.Join(' ', members.Select(member => $"{member.Id}:{member.Kind}"));
-    }
+    private string Describe() => ClusterView.Describe(cluster);
 }

@@ -23,6 +23,8 @@ internal sealed class RunPlan
         ServerSettings = DrawServer(random, ProtocolSettings);
         MaxTotalBytes = random.Next(3) == 0 ? 2 * ServerSettings.MaxUncommittedBytes : 256 << 20;
         Events = Draw(settings, random);
+        HasPermanentFault = settings.Permanent is not null || settings.Seed % 3 == 0;
+        Permanent = settings.Permanent;
         HasOldDisks = Events.Any(planned => planned.Kind == OldDiskFault.FaultName);
     }
 
@@ -31,6 +33,12 @@ internal sealed class RunPlan
 
     /// <summary>The disks are the real store's, on simulated files.</summary>
     public bool IsStorageReal { get; }
+
+    /// <summary>After the faults one stays, and the rest must be live.</summary>
+    public bool HasPermanentFault { get; }
+
+    /// <inheritdoc cref="RunSettings.Permanent"/>
+    public string? Permanent { get; }
 
     /// <summary>Somebody may put old disks back, so the handshakes of connections are played too.</summary>
     public bool HasOldDisks { get; }

@@ -20,6 +20,9 @@ internal sealed record RunSettings(int Seed)
     /// <summary>Events of the plan that are left out, by number.</summary>
     public IReadOnlySet<int> Dropped { get; init; } = new HashSet<int>();
 
+    /// <summary>The fault that stays, in every run; null: drawn, and in some runs none does.</summary>
+    public string? Permanent { get; init; }
+
     /// <summary>For tests of what a failure leads to: any acknowledged write of a client is a violation.</summary>
     public bool IsAllForbidden { get; init; }
 

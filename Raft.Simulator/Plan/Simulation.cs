@@ -74,6 +74,8 @@ internal sealed class Simulation
         await world.PassAsync(_plan.End);
 
         _nemesis.Heal();
+        if (_plan.HasPermanentFault)
+            await new LivenessPhase(_cluster, _nemesis, new Random(world.Seed)).RunAsync(_plan.Permanent);
         await new Rest(_cluster, _clients).ComeAsync();
         if (_histories.FindViolation() is { } violation)
             world.Violate(violation);
