@@ -235,13 +235,15 @@ public sealed class AdmissionTests
         for (int n = 1; n <= 1_000; n++)
         {
             Assert.True(admission.TryReserve(10));
-            admission.Appended(new LogIndex(n), 10);
+            admission.Appended(new EntryId(new LogIndex(n), new Term(n / 100)), 10);
             if (n % 3 == 0)
                 admission.ReleaseUpTo(new LogIndex(n / 3));
         }
 
         Assert.Equal((1_000 - 333) * 10, admission.ChargedBytes);
-        admission.TruncatedFrom(new LogIndex(501));
+        admission.ReleaseTruncated(new LogIndex(700), index => index.Value > 500 ? new Term(77) : new Term(index.Value / 100));
+        Assert.Equal((500 - 333) * 10, admission.ChargedBytes);
+        admission.ReleaseTruncated(new LogIndex(500), _ => null);     // compacted: released when it is applied
         Assert.Equal((500 - 333) * 10, admission.ChargedBytes);
         Assert.True(admission.ReleaseUpTo(new LogIndex(2_000)));
         Assert.Equal(0, admission.ChargedBytes);
@@ -271,4 +273,53 @@ public sealed class AdmissionTests
         admission.OnWoken();
         Assert.True(admission.TryReserve(500));
     }
+
+    [Fact]
+    public void Commands_that_wait_for_room_are_bounded_and_the_rest_is_refused() => Cluster.Run(3, seed: 103, scenario: async cluster =>
+    {
+        (Member leader, _) = await cluster.RolesAsync();
+        await leader.AddAsync("warm");
+        cluster.Network.Filter = message => message is not AppendReply { Rejection: null } reply || reply.MatchIndex <= leader.Server.CommitIndex;   // nothing commits
+        List<Task<AddedEntry>> calls = [];
+        for (int burst = 0; burst < 10; burst++)
+        {
+            calls.AddRange(Enumerable.Range(0, 500).Select(_ => leader.Server.AddEntryAsync(new byte[16 << 10], WaitFor.Committed, default)));
+            await cluster.PassAsync(0.02);      // those that have room are appended meanwhile
+        }
+
+        ServerStatus status = leader.Server.Status;
+        Assert.InRange(status.WaitingBytes, 15L << 20, 16L << 20);
+        Assert.InRange(status.AdmissionWaiting * (16L << 10), 15L << 20, 16L << 20);
+        Task<AddedEntry>[] refused = [.. calls.Where(call => call.IsFaulted)];
+        Assert.True(refused.Length > 2_000, $"{refused.Length} refused");
+        foreach (Task<AddedEntry> call in refused)
+            Assert.Equal(WriteOutcome.NotSubmitted, (await Expect.FailsAsync<OverloadedException>(call)).Outcome);
+
+        cluster.Network.Filter = null;          // and the others are served
+        await Expect.AllAsync(calls.Except(refused));
+        await leader.AddAsync("after");
+        await cluster.World.UntilAsync(() => leader.Server.Status.WaitingBytes == 0, "they are not counted any more");
+    });
+
+    [Fact]
+    public void Entries_that_are_truncated_before_any_batch_names_them_are_released_at_once() => Cluster.Run(3, seed: 104, scenario: async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        await leader.AddAsync("before");
+        cluster.Network.Isolate(leader.Id);
+        LogIndex last = leader.Server.LastIndex;
+        Term term = leader.Server.CurrentTerm;
+        LogIndex commit = leader.Server.CommitIndex;
+
+        // In one turn of the shard: appended, and replaced by another leader's entry.
+        Task<AddedEntry> call = leader.AddAsync("replaced");
+        leader.Server.Receive([new AppendRequest(followers[0].Id, leader.Id, term.Next, last, term, commit, [new Entry(last.Next, term.Next, EntryKind.Empty, 0, default)])
+        {
+            SenderStart = 1,
+        }]);
+        await cluster.World.UntilAsync(() => leader.Server.CurrentTerm == term.Next && leader.Server.LastIndex == last.Next, "the other leader's entry is there");
+
+        Assert.Equal(0, leader.Server.Status.AdmittedBytes);
+        Assert.False(call.IsCompleted);     // not known to be dropped before another one commits there
+    });
 }

@@ -19,6 +19,9 @@ internal sealed class RecordingMachine : IStateMachine
     public IReadOnlyList<CommittedCommand> Commands => _commands;
     public int LargestCall { get; private set; }
 
+    /// <summary>Of the last call to apply: cancelled when the server stops.</summary>
+    public CancellationToken Token { get; private set; }
+
     public bool IsFailing
     {
         get => _applying.IsFailing;
@@ -44,6 +47,7 @@ internal sealed class RecordingMachine : IStateMachine
 
     public async ValueTask<IReadOnlyList<object?>> ApplyAsync(IReadOnlyList<CommittedCommand> commands, CancellationToken cancellation)
     {
+        Token = cancellation;
         await _applying.PassAsync();
         LargestCall = Math.Max(LargestCall, commands.Count);
         var results = new object?[commands.Count];

@@ -227,4 +227,72 @@ public sealed class ChangeCallTests
             leader.Machine.Release();
             await Expect.AllAsync(writes);
         });
+
+    /// <summary>No encoding carries half of a surrogate pair.</summary>
+    private static Raft.Engine.Protocol.Member Unencodable { get; } =
+        new(new NodeId("n9"), new StorageId(9), MemberKind.Voter, "http://\ud800:1", "");
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_member_that_cannot_be_encoded_is_refused_and_stops_no_server(bool isForwarded) => Cluster.Run(3, seed: 364, async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        RaftServer asked = (isForwarded ? followers[0] : leader).Server;
+
+        InvalidConfigurationException error = await Expect.FailsAsync<InvalidConfigurationException>(
+            asked.ChangeMembersAsync(new MembershipChange { Add = [Unencodable] }, default));
+
+        Assert.Contains("PeerUrl", error.Message);
+        await Expect.FailsAsync<InvalidConfigurationException>(asked.SetConfigurationAsync([.. cluster.Configuration.Current, Unencodable], default));
+        await cluster.PassAsync(3);
+        Assert.All(cluster.Members, member => Assert.True(member.Server.IsAlive));
+        await leader.AddAsync("after");
+    });
+
+    [Fact]
+    public void A_forwarded_change_that_cannot_be_encoded_is_answered() => Cluster.Run(3, seed: 365, async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+
+        LeaderReply reply = await leader.Server.ReceiveCallAsync(followers[0].Id, new ChangeMembersCall(new MembershipChange { Add = [Unencodable] }, 1_000));
+
+        Assert.Equal(CallRefusal.InvalidConfiguration, Assert.IsType<CallRefusedReply>(reply).Reason);
+        Assert.True(leader.Server.IsAlive);
+    });
+
+    [Fact]
+    public void A_change_whose_handling_fails_at_the_leader_is_unknown_and_not_asked_again() => Cluster.Run(4, seed: 366, async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        int asked = 0;
+        cluster.Network.CallFilter = call =>
+        {
+            asked += call is ChangeMembersCall ? 1 : 0;
+            return call is ChangeMembersCall ? new CallFailedReply("a bug") : null;
+        };
+
+        CommitStatusUnknownException error = await Expect.FailsAsync<CommitStatusUnknownException>(
+            followers[0].Server.ChangeMembersAsync(Remove(followers[2]), default));
+
+        Assert.Equal("a bug", error.Message);
+        await cluster.PassAsync(2);
+        Assert.Equal(1, asked);
+    });
+
+    [Fact]
+    public void A_list_that_its_caller_changes_later_is_not_looked_at_again() => Cluster.Run(3, seed: 367, isStarted: false, scenario: async cluster =>
+    {
+        List<Raft.Engine.Protocol.Member> members = [.. cluster.Configuration.Current.Take(2)];
+        await cluster.Members[0].StartAsync();
+        Task call = cluster.Members[0].Server.SetConfigurationAsync(members, default);    // waits for a leader
+        await cluster.PassAsync(0.1);
+
+        members.Clear();
+        foreach (Member member in cluster.Members.Skip(1))
+            await member.StartAsync();
+        await call;
+
+        Assert.Equal(2, cluster.Members[0].Server.Configuration.Current.Count);
+    });
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Raft.Engine.Errors;
+using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Engine.Tests.Scenarios;
@@ -207,5 +208,97 @@ public sealed class RaftServerTests
 
         Assert.Superset(new HashSet<string> { "admitted", "durable", "committed", "applied" }, stages);
         Assert.Superset(new HashSet<string> { "raft.entries.added", "raft.messages.sent", "raft.messages.received", "raft.entries.applied", "raft.reads", "raft.batches" }, counters);
+    });
+
+    [Fact]
+    public void A_second_start_is_refused_and_the_server_continues() => Cluster.Run(3, seed: 123, async cluster =>
+    {
+        (Member leader, _) = await cluster.RolesAsync();
+
+        await Expect.FailsAsync<InvalidOperationException>(leader.Server.StartAsync(default));
+        await leader.AddAsync("after");
+        await leader.Server.AbortAsync("test");
+        await Expect.FailsAsync<InvalidOperationException>(leader.Server.StartAsync(default));
+    });
+
+    [Fact]
+    public void Callbacks_that_throw_while_a_server_stops_lose_no_call() => Cluster.Run(3, seed: 124, async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        await leader.AddAsync("one");
+        leader.Machine.Token.Register(static () => throw new InvalidOperationException("a state machine's own trouble"));
+        cluster.Network.Filter = _ => false;
+        leader.Endpoint.Stopping = () => throw new InvalidOperationException("the network's own trouble");
+        Task[] calls =
+        [
+            leader.AddAsync("two"), leader.ReadAsync(), leader.Server.WaitForStateChangeAsync(default),
+            leader.Server.TransferLeadershipAsync(null, TimeSpan.FromMinutes(1), default),
+        ];
+        Task<LeaderReply> forwarded = leader.Server.ReceiveCallAsync(followers[0].Id, new ReadBarrierCall(60_000));
+        await cluster.PassAsync(0.05);
+
+        await leader.Server.AbortAsync("test");
+
+        await leader.Server.Stopped;
+        foreach (Task call in calls)
+            await Expect.FailsAsync<StoppedException>(call);
+        Assert.IsType<CallRefusedReply>(await forwarded);
+    });
+
+    [Fact]
+    public void Settings_out_of_range_are_named_with_their_value_and_range() => Cluster.Run(1, seed: 125, async cluster =>
+    {
+        Member member = cluster.Members[0];
+        var parts = new RaftServerParts(
+            Cluster.Group, cluster.World.NewShard(), member.Endpoint, member.Disk.Open(), member.Machine, member.Endpoint, new TraceLogger(cluster.World, member.Id));
+        RaftServerSettings good = member.Server.Settings;
+        (RaftServerSettings Bad, string Text)[] cases =
+        [
+            (good with { Tick = TimeSpan.Zero }, "RaftServerSettings.Tick is 00:00:00; allowed: 00:00:00.0010000 to 00:01:00."),
+            (good with { Tick = Timeout.InfiniteTimeSpan }, "Tick is -00:00:00.0010000"),
+            (good with { DiskStall = Timeout.InfiniteTimeSpan }, "DiskStall is -00:00:00.0010000"),
+            (good with { ForwardTimeout = TimeSpan.MaxValue }, "ForwardTimeout is 10675199"),
+            (good with { MaxCommandBytes = 0 }, "MaxCommandBytes is 0; allowed: 1 to 1073741824."),
+            (good with { MaxUncommittedBytes = 0 }, "MaxUncommittedBytes is 0"),
+            (good with { MaxWaitingBytes = -1 }, "MaxWaitingBytes is -1"),
+            (good with { MaxPendingCalls = 0 }, "MaxPendingCalls is 0"),
+            (good with { MaxQueuedBatches = 15 }, "MaxQueuedBatches is 15"),
+            (good with { SnapshotFloorBytes = -1 }, "SnapshotFloorBytes is -1"),
+            (good with { MaxLogDiskBytes = 0 }, "MaxLogDiskBytes is 0"),
+            (good with { SnapshotChunkBytes = 0 }, "SnapshotChunkBytes is 0"),
+            (good with { SnapshotSendBytesPerSecond = -1 }, "SnapshotSendBytesPerSecond is -1"),
+            (good with { MaxApplyEntries = 0 }, "MaxApplyEntries is 0"),
+            (good with { MaxApplyBytes = 0 }, "MaxApplyBytes is 0"),
+        ];
+
+        foreach ((RaftServerSettings bad, string text) in cases)
+            Assert.Contains(text, Assert.Throws<ArgumentOutOfRangeException>(() => new RaftServer(parts, bad)).Message);
+        Assert.Throws<ArgumentNullException>(() => new RaftServer(parts with { Storage = null! }, good));
+        Assert.Throws<ArgumentException>(() => new RaftServer(parts with { Group = default }, good));
+        await using var longest = new RaftServer(parts, good with { DiskStall = TimeSpan.MaxValue, ForwardTimeout = TimeSpan.FromDays(24) });
+    });
+
+    [Fact]
+    public void Arguments_that_mean_nothing_are_refused_at_the_door() => Cluster.Run(1, seed: 126, async cluster =>
+    {
+        RaftServer server = (await cluster.LeaderAsync()).Server;
+        Assert.Throws<ArgumentOutOfRangeException>(() => { _ = server.AddEntryAsync(new byte[1], (WaitFor)7, default); });
+        Assert.Throws<ArgumentNullException>(() => { _ = server.SetConfigurationAsync(null!, default); });
+        Assert.Throws<ArgumentNullException>(() => { _ = server.ModifyConfigurationAsync([], null!, default); });
+        Assert.Throws<ArgumentNullException>(() => { _ = server.ChangeMembersAsync(null!, default); });
+        Assert.Throws<ArgumentNullException>(() => { _ = server.AbortAsync(null!); });
+        Assert.Throws<ArgumentNullException>(() => server.Receive(null!));
+        Assert.Throws<ArgumentNullException>(() => { _ = server.ReceiveSnapshotAsync(server.Id, null!); });
+        Assert.IsType<CallRefusedReply>(await server.ReceiveCallAsync(server.Id, null!));
+        Assert.IsType<CallRefusedReply>(await server.ReceiveCallAsync(server.Id, new ChangeMembersCall(null!, 1)));
+        Assert.IsType<CallRefusedReply>(await server.ReceiveCallAsync(server.Id, new ChangeMembersCall(new MembershipChange { Set = [null!] }, 1)));
+        Assert.IsType<CallRefusedReply>(await server.ReceiveCallAsync(server.Id, new TransferCall(default(NodeId), 1)));
+        await Expect.FailsAsync<InvalidConfigurationException>(server.SetConfigurationAsync([null!], default));
+        await Expect.FailsAsync<InvalidConfigurationException>(server.ModifyConfigurationAsync([], [default], default));
+        await Expect.FailsAsync<InvalidConfigurationException>(server.ModifyConfigurationAsync(
+            [new Raft.Engine.Protocol.Member(new NodeId("n2"), default, (MemberKind)9, "", "")], [], default));
+        await Expect.FailsAsync<InvalidConfigurationException>(server.ModifyConfigurationAsync(
+            [new Raft.Engine.Protocol.Member(new NodeId("n2"), default, MemberKind.Voter, null!, "")], [], default));
+        Assert.True(server.IsAlive);
     });
 }

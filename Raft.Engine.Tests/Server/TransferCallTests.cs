@@ -209,4 +209,70 @@ public sealed class TransferCallTests
             }
         }
     });
+
+    [Fact]
+    public void A_transfer_whose_answer_is_missing_is_unknown_when_the_server_stops() => Cluster.Run(3, seed: 383, async cluster =>
+    {
+        (_, Member[] followers) = await cluster.RolesAsync();
+        cluster.Network.ReplyFilter = call => call is not TransferCall;
+        cluster.Network.Filter = message => message is not TimeoutNow;      // else it is done at once
+        Task<ServerId?> transfer = followers[0].Server.TransferLeadershipAsync(null, TimeSpan.FromSeconds(30), default);
+        await cluster.PassAsync(3);
+        Assert.False(transfer.IsCompleted);
+
+        await followers[0].Server.AbortAsync("test");
+
+        Assert.Equal(WriteOutcome.Unknown, (await Expect.FailsAsync<StoppedException>(transfer)).Outcome);
+    });
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_leader_that_stops_says_of_a_transfer_that_it_has_begun_that_it_may_succeed(bool hasBegun) => Cluster.Run(3, seed: 384, async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        cluster.Network.Filter = message => message is not TimeoutNow;
+        Task<LeaderReply> first = leader.Server.ReceiveCallAsync(followers[0].Id, new TransferCall(followers[0].Id.Node, 30_000));
+        Task<LeaderReply> second = leader.Server.ReceiveCallAsync(followers[0].Id, new TransferCall(followers[1].Id.Node, 30_000));     // waits for the first
+        await cluster.PassAsync(0.1);
+
+        await leader.Server.AbortAsync("test");
+
+        LeaderReply reply = await (hasBegun ? first : second);
+        if (hasBegun)
+            Assert.IsType<CallFailedReply>(reply);      // asked again, leadership would move twice
+        else
+            Assert.Equal(CallRefusal.Stopped, Assert.IsType<CallRefusedReply>(reply).Reason);
+    });
+
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    public void A_very_long_time_out_is_not_over_at_once(bool isInfinite, bool isForwarded) => Cluster.Run(3, seed: 385, async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        await leader.AddAsync("warm");
+        bool isOpen = false;
+        cluster.Network.Filter = message => message is not TimeoutNow || isOpen;
+        Member asked = isForwarded ? followers[0] : leader;
+
+        Task<ServerId?> transfer = asked.Server.TransferLeadershipAsync(null, isInfinite ? Timeout.InfiniteTimeSpan : TimeSpan.MaxValue, default);
+        await cluster.PassAsync(0.3);
+        Assert.False(transfer.IsCompleted);
+        isOpen = true;
+
+        Assert.NotEqual(leader.Id, await transfer);
+    });
+
+    [Fact]
+    public void A_negative_time_out_is_an_error_of_the_caller() => Cluster.Run(1, seed: 386, async cluster =>
+    {
+        Member leader = await cluster.LeaderAsync();
+        Assert.Throws<ArgumentOutOfRangeException>(() => { _ = leader.Server.StepDownAsync(TimeSpan.FromSeconds(-1), default); });
+        Assert.Throws<ArgumentOutOfRangeException>(() => { _ = leader.Server.TransferLeadershipAsync(null, TimeSpan.MinValue, default); });
+        await Expect.FailsAsync<InvalidTransferTargetException>(leader.Server.TransferLeadershipAsync(new NodeId("n\udc00"), Soon, default));
+        await Expect.FailsAsync<InvalidTransferTargetException>(leader.Server.TransferLeadershipAsync(default(NodeId), Soon, default));
+    });
 }

@@ -93,9 +93,12 @@ public sealed record NotLeaderReply(ServerId? Leader, Term Term) : LeaderReply;
 /// <summary>Nothing was done, for the reason given.</summary>
 public sealed record CallRefusedReply(CallRefusal Reason, string Detail) : LeaderReply;
 
+/// <summary>The handling of the call failed there: it may have had an effect.</summary>
+public sealed record CallFailedReply(string Detail) : LeaderReply;
+
 public enum CallRefusal : byte
 {
-    /// <summary>Admission had no room until the deadline, though a quorum is alive.</summary>
+    /// <summary>Admission had no room until the deadline, though a quorum is alive; or too much waits already.</summary>
     Overloaded = 1,
 
     /// <summary>The command is over the leader's limit.</summary>

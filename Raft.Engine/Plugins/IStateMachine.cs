@@ -36,6 +36,13 @@ public interface IStateMachine
     ValueTask LoadSnapshotAsync(Stream content, CancellationToken cancellation);
 }
 
+/// <summary>A result that is large. The server keeps results for a moment, and counts strings and bytes by their length, other
+/// objects as next to nothing: one that holds more says how much.</summary>
+public interface ISizedResult
+{
+    long SizeBytes { get; }
+}
+
 /// <summary>A picture of a state machine at one index. Disposed when it is written, or no longer wanted.</summary>
 public interface IStateSnapshot : IDisposable
 {

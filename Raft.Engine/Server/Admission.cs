@@ -19,7 +19,7 @@ internal sealed class Admission(long groupBytesMax, MemoryBudget? shared, Action
     private int _count;
     private bool _isWokenAtRelease;
 
-    private readonly record struct Charge(LogIndex Index, int Bytes);
+    private readonly record struct Charge(LogIndex Index, Term Term, int Bytes);
 
     public long ChargedBytes { get; private set; }
 
@@ -51,11 +51,11 @@ internal sealed class Admission(long groupBytesMax, MemoryBudget? shared, Action
     public void Unreserve(int bytes) => Release(bytes);
 
     /// <summary>The reservation belongs to this entry from now on.</summary>
-    public void Appended(LogIndex index, int bytes)
+    public void Appended(EntryId entry, int bytes)
     {
         if (_count == _charges.Length)
             Grow();
-        _charges[(_head + _count++) & (_charges.Length - 1)] = new Charge(index, bytes);
+        _charges[(_head + _count++) & (_charges.Length - 1)] = new Charge(entry.Index, entry.Term, bytes);
     }
 
     /// <summary>Applied and durable here up to this index. True when that made room.</summary>
@@ -73,13 +73,18 @@ internal sealed class Admission(long groupBytesMax, MemoryBudget? shared, Action
         return bytes > 0;
     }
 
-    /// <summary>Entries from this index on are gone: another leader's replace them.</summary>
-    public void TruncatedFrom(LogIndex index)
+    /// <summary>Entries that the log no longer holds, because another leader's replaced them, are released. Asked at every poll: the log
+    /// may lose entries that no batch has ever named.</summary>
+    /// <param name="last">The last index of the log.</param>
+    /// <param name="termAt">The term of an entry; null where the log does not tell, since a snapshot took its place: what that
+    /// covers is released when it is applied.</param>
+    public void ReleaseTruncated(LogIndex last, Func<LogIndex, Term?> termAt)
     {
         long bytes = 0;
-        while (_count > 0 && _charges[(_head + _count - 1) & (_charges.Length - 1)] is var last && last.Index >= index)
+        while (_count > 0 && _charges[(_head + _count - 1) & (_charges.Length - 1)] is var charge
+            && (charge.Index > last || (termAt(charge.Index) is { } term && term != charge.Term)))
         {
-            bytes += last.Bytes;
+            bytes += charge.Bytes;
             _count--;
         }
 
@@ -144,7 +149,7 @@ internal sealed class Admission(long groupBytesMax, MemoryBudget? shared, Action
 }
 
 /// <summary>A command that wants into this leader's log: our own caller's, or a forwarded one.</summary>
-internal interface IAppend
+internal interface IAppend : ICall
 {
     EntryKind Kind { get; }
     ReadOnlyMemory<byte> Command { get; }

@@ -8,6 +8,10 @@ namespace Raft.Engine.Server;
 internal sealed class LocalChange(RaftServer server, MembershipChange change, bool isUntilSettled, CancellationToken cancellation)
     : TaskCompletionSource<LogIndex>(TaskCreationOptions.RunContinuationsAsynchronously), ILocalCall
 {
+    public RaftServer Server => server;
+    public int WaitingCharge { get; set; }
+    public bool IsOperators => true;
+
     public void Begin() => server.Begin(this);
 
     public MembershipChange Change { get; } = change;
@@ -37,6 +41,10 @@ internal sealed class LocalChange(RaftServer server, MembershipChange change, bo
 
     public void Cancel() => server.CancelChange(this);
 
+    public void Break(Exception error) => server.EndFailed(this, ILocalCall.Broken(error));
+
+    public void Overloaded(string detail) => TrySetException(new OverloadedException(detail));
+
     public void Stop(string reason)
     {
         Cancellation.Unregister();
@@ -46,12 +54,10 @@ internal sealed class LocalChange(RaftServer server, MembershipChange change, bo
 }
 
 /// <summary>A change of members that another member forwarded to us.</summary>
-internal sealed class RemoteChange(RaftServer server, ServerId from, MembershipChange change, long deadline)
-    : TaskCompletionSource<LeaderReply>(TaskCreationOptions.RunContinuationsAsynchronously)
+internal sealed class RemoteChange(RaftServer server, ServerId from, MembershipChange change, long deadline) : RemoteCall(server, from)
 {
-    public void Begin() => server.Begin(this);
+    public override void Begin() => Server.Begin(this);
 
-    public ServerId From { get; } = from;
     public MembershipChange Change { get; } = change;
     public long Deadline { get; } = deadline;
 }

@@ -6,7 +6,13 @@ namespace Raft.Engine.Server;
 // Output batches, in order: send, persist, complete. The promise leaves after the proof. Rule 1.
 public sealed partial class RaftServer
 {
-    private readonly record struct PersistingBatch(OutputBatch Batch, Task Durable, long Since);
+    private readonly record struct PersistingBatch(OutputBatch Batch, Task Durable, long Since, long Bytes);
+
+    /// <summary>Too much waits for the disk. A leader appends no more commands then. Another server drops what would make it write or
+    /// promise something: to the others that looks like a network that loses messages, which costs no safety. What a leader
+    /// learns from replies (that another term has come, that a quorum is missing) is never dropped, nor is a tick: so it steps
+    /// down, and the liveness frames leave, as ever. Rules 4, 7.</summary>
+    private bool IsDiskQueueFull => _persisting.Count >= Settings.MaxQueuedBatches || _persistingBytes >= _persistingBytesMax;
 
     /// <summary>Whatever touched the protocol calls this: one poll then takes all that came together.</summary>
     internal void SchedulePoll()
@@ -26,6 +32,7 @@ public sealed partial class RaftServer
 
         try
         {
+            _admission.ReleaseTruncated(_protocol.LastIndex, _termAt);
             AdmitWaiting();
             FlushNewReads();
             _entryTimeMs = 0;
@@ -54,9 +61,6 @@ public sealed partial class RaftServer
             Announce();                             // before anything new can be committed
         Send(batch.SendAtOnce);                     // on the wire while our disk still writes. PhD 10.2.1
         Persist(batch);
-        if (batch.Persist?.TruncateFrom is { } truncatedFrom)
-            _admission.TruncatedFrom(truncatedFrom);
-
         Publish();                                  // before anybody who waits can look
         if (batch.RoleChange is { } change)
             OnRoleChange(change);
@@ -97,8 +101,12 @@ public sealed partial class RaftServer
             return;
         }
 
+        long bytes = 0;
+        for (int i = 0; i < batch.Persist?.Entries.Count; i++)
+            bytes += batch.Persist.Entries[i].CostBytes;
         Task durable = _storage.PersistAsync(batch.Persist);
-        _persisting.Enqueue(new PersistingBatch(batch, durable, _shard.Time.GetTimestamp()));
+        _persisting.Enqueue(new PersistingBatch(batch, durable, _shard.Time.GetTimestamp(), bytes));
+        _persistingBytes += bytes;
         StopOnFailure(FinishWhenDurableAsync(durable));
     }
 
@@ -124,10 +132,11 @@ public sealed partial class RaftServer
             return;
 
         _protocol.OnDurable(lastNumber);            // first: a candidate leads only by its durable vote
-        _isDiskStallKnown = false;
+        _isDiskStallKnown = _isDiskQueueFullKnown = false;
         for (; finished > 0; finished--)
         {
-            OutputBatch batch = _persisting.Dequeue().Batch;
+            (OutputBatch batch, _, _, long bytes) = _persisting.Dequeue();
+            _persistingBytes -= bytes;
             Send(batch.SendWhenDurable);
             if (batch.Persist?.Snapshot is { } snapshot)
                 OnSnapshotDurable(snapshot);
@@ -156,12 +165,24 @@ public sealed partial class RaftServer
         {
             if (message.To != Id)
                 _metrics.OnMisdirected();       // another disk under this node id. Rule 12
+            else if (message is AppendRequest or VoteRequest or TimeoutNow && _protocol.Role != Role.Leader && IsDiskQueueFull)
+                OnDiskQueueFull();
             else
                 _protocol.Step(message);
         }
 
         NoteLeaderCommit(messages);
         SchedulePoll();
+    }
+
+    private void OnDiskQueueFull()
+    {
+        _metrics.OnDiskQueueFull();
+        if (_isDiskQueueFullKnown)
+            return;
+
+        _isDiskQueueFullKnown = true;
+        _logger.DiskQueueFull(GroupId, _persisting.Count, _persistingBytes);
     }
 
     private void NoteLeaderCommit(IReadOnlyList<Message> messages)
@@ -246,7 +267,8 @@ public sealed partial class RaftServer
             && before.ApplierQueueEntries == _toApplyEntries && ReferenceEquals(before.Configuration, protocol.Configuration)
             && before.ConfigurationIndex == protocol.ConfigurationIndex && before.FirstIndex == protocol.FirstIndex
             && ReferenceEquals(before.Snapshot, protocol.Snapshot) && before.IsTakingSnapshot == _isTakingSnapshot
-            && ReferenceEquals(before.SnapshotTransfers, _transfers.Progress) && before.IsRemoved == _isRemoved)
+            && ReferenceEquals(before.SnapshotTransfers, _transfers.Progress) && before.IsRemoved == _isRemoved
+            && before.WaitingBytes == _waitingBytes.Value && before.Waiters == _waiters.Count && before.QueuedBatches == _persisting.Count)
         {
             return;
         }
@@ -256,6 +278,12 @@ public sealed partial class RaftServer
             protocol.CommitIndex, _appliedIndex, protocol.DurableIndex, protocol.FirstIndex, protocol.LastIndex,
             protocol.Configuration, protocol.ConfigurationIndex, _peers,
             _admission.ChargedBytes, _admission.WaitingCount, _toApplyEntries, _toApplyBytes, _calls.Count,
-            protocol.Snapshot, _isTakingSnapshot, _transfers.Progress, _isMember, _isRemoved);
+            protocol.Snapshot, _isTakingSnapshot, _transfers.Progress, _isMember, _isRemoved)
+        {
+            WaitingBytes = _waitingBytes.Value,
+            Waiters = _waiters.Count,
+            QueuedBatches = _persisting.Count,
+            QueuedBatchBytes = _persistingBytes,
+        };
     }
 }

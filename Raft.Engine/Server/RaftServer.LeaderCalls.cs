@@ -8,25 +8,19 @@ public sealed partial class RaftServer
 {
     internal void Begin(RemoteWrite write)
     {
-        if (!IsReady)
-        {
-            write.TrySetResult(StoppedReply());
+        if (!TryBegin(write))
             return;
-        }
 
-        OnShard(() =>
-        {
-            if (_protocol.Role != Role.Leader)
-                write.NotLeader();
-            else if (!_protocol.Configuration.Contains(write.From))
-                write.TrySetResult(NotMemberReply(write.From));
-            else if (write.Kind is not (EntryKind.Command or EntryKind.System))
-                write.TrySetResult(new CallRefusedReply(CallRefusal.NotMember, $"Entries of kind {write.Kind} are not for others to add."));
-            else if (write.Command.Length > Settings.MaxCommandBytes)
-                write.TrySetResult(new CallRefusedReply(CallRefusal.TooBig, $"The limit is {Settings.MaxCommandBytes} bytes."));
-            else
-                AdmitForwarded(write);
-        });
+        if (_protocol.Role != Role.Leader)
+            write.NotLeader();
+        else if (!_protocol.Configuration.Contains(write.From))
+            write.Answer(NotMemberReply(write.From));
+        else if (write.Kind is not (EntryKind.Command or EntryKind.System))
+            write.Answer(new CallRefusedReply(CallRefusal.NotMember, $"Entries of kind {write.Kind} are not for others to add."));
+        else if (write.Command.Length > Settings.MaxCommandBytes)
+            write.Answer(new CallRefusedReply(CallRefusal.TooBig, $"The limit is {Settings.MaxCommandBytes} bytes."));
+        else
+            AdmitForwarded(write);
     }
 
     private void AdmitForwarded(RemoteWrite write)
@@ -39,39 +33,33 @@ public sealed partial class RaftServer
     internal void OnForwardedAppended(RemoteWrite write, EntryId entry)
     {
         _protocol.OnPeerWaits(write.From, entry.Index);
-        write.TrySetResult(new EntryAddedReply(entry));
+        write.Answer(new EntryAddedReply(entry));
     }
 
     internal void Begin(RemoteRead read)
     {
-        if (!IsReady)
-        {
-            read.TrySetResult(StoppedReply());
+        if (!TryBegin(read))
             return;
-        }
 
-        OnShard(() =>
+        if (_protocol.Role != Role.Leader)
         {
-            if (_protocol.Role != Role.Leader)
-            {
-                read.NotLeader();
-            }
-            else if (!_protocol.Configuration.Contains(read.From))
-            {
-                read.TrySetResult(NotMemberReply(read.From));
-            }
-            else
-            {
-                _newReads.Add(read);
-                SchedulePoll();
-            }
-        });
+            read.NotLeader();
+        }
+        else if (!_protocol.Configuration.Contains(read.From))
+        {
+            read.Answer(NotMemberReply(read.From));
+        }
+        else
+        {
+            _newReads.Add(read);
+            SchedulePoll();
+        }
     }
 
     internal void OnForwardedReadConfirmed(RemoteRead read, LogIndex index)
     {
         _protocol.OnPeerWaits(read.From, index);
-        read.TrySetResult(new ReadBarrierReply(index));
+        read.Answer(new ReadBarrierReply(index));
         SchedulePoll();
     }
 
@@ -81,12 +69,4 @@ public sealed partial class RaftServer
 
     private static CallRefusedReply NotMemberReply(ServerId from) =>
         new(CallRefusal.NotMember, $"{from.Node} is no member of the configuration in force; nothing was done.");
-
-    private CallRefusedReply StoppedReply() => new(CallRefusal.Stopped, _stopReason ?? "it has not started");
-
-    private int MillisecondsUntil(long deadline) =>
-        (int)Math.Max(0, (deadline - _shard.Time.GetTimestamp()) * 1000.0 / _shard.Time.TimestampFrequency);
-
-    private long DeadlineIn(int timeoutMs) =>
-        _shard.Time.GetTimestamp() + (long)(Math.Max(0, timeoutMs) / 1000.0 * _shard.Time.TimestampFrequency);
 }

@@ -12,7 +12,9 @@ public sealed partial class RaftServer
     {
         try
         {
-            Invariant.Holds(_protocolOrNull is null);
+            if (_stopReason is { } aborted)
+                throw new StoppedException(aborted, WriteOutcome.NotSubmitted);
+
             // The last entry in any case, however small the cache: time goes on from it.
             long cacheBytes = Math.Max(Settings.Protocol.MaxCacheBytes, (long)Settings.MaxCommandBytes + Entry.OverheadBytes);
             PersistedState state = await _storage.LoadAsync(cacheBytes, cancellation);
@@ -25,6 +27,7 @@ public sealed partial class RaftServer
             _committedKnown = state.Snapshot?.Index ?? LogIndex.Zero;
             _committedTerm = state.Snapshot?.Term ?? Term.Zero;
             OnMembershipInForce(_protocol.Configuration);
+            _hasRpc = true;
             _rpc.Start(this);
             _rpc.ConfigurationChanged(_protocol.Configuration);
             _tickTimer = _shard.StartTimer(Settings.Tick, OnTick);
@@ -155,47 +158,9 @@ public sealed partial class RaftServer
 
     internal void StopOnFailure(Task task) => _ = StopOnFailureAsync(task);
 
-    /// <summary>Registers a call of our own caller's; false when it has ended already.</summary>
-    /// <remarks>Stopped wins over cancelled: the caller should go elsewhere and not try again.</remarks>
-    private bool TryBegin(ILocalCall call, CancellationToken cancellation)
-    {
-        if (_stopReason is { } reason || _protocolOrNull is null)
-        {
-            call.Stop(_stopReason ?? "it has not started");
-            return false;
-        }
-
-        if (cancellation.IsCancellationRequested)
-        {
-            call.Cancel();
-            return false;
-        }
-
-        _calls.Add(call);
-        if (cancellation.CanBeCanceled)
-        {
-            call.Cancellation = cancellation.UnsafeRegister(
-                static state =>
-                {
-                    var (server, cancelled) = ((RaftServer, ILocalCall))state!;
-                    server._shard.Post(static state => ((ILocalCall)state!).Cancel(), cancelled);
-                },
-                (this, call));
-        }
-
-        return true;
-    }
-
-    /// <summary>A call has ended: it needs no cancellation and no stop any more.</summary>
-    internal void Forget(ILocalCall call)
-    {
-        call.Cancellation.Unregister();
-        _calls.Remove(call);
-    }
-
     internal void Begin(StateWaiter waiter)
     {
-        if (!TryBegin(waiter, waiter.Token))
+        if (!TryBegin(waiter))
             return;
 
         if (waiter.UntilLeader && _protocol.Leader is { } leader)
@@ -266,14 +231,18 @@ public sealed partial class RaftServer
         if (_stopReason is not null)
             return;     // what breaks while stopping is no news
 
-        if (error is CorruptStorageException corrupt)
-            _logger.StorageFailed(error, GroupId, corrupt.Remedy);
-        else
-            _logger.Failed(error, GroupId);
+        Quietly(() =>
+        {
+            if (error is CorruptStorageException corrupt)
+                _logger.StorageFailed(error, GroupId, corrupt.Remedy);
+            else
+                _logger.Failed(error, GroupId);
+        });
         Stop($"it failed: {error.Message}", cause: error);
     }
 
     /// <summary>Ends everything; the shard may still run what was posted before, which does nothing any more.</summary>
+    /// <remarks>Whatever a plug-in or a callback of a token throws here, every call ends.</remarks>
     private void Stop(string reason, Exception? cause)
     {
         if (_stopReason is not null)
@@ -281,30 +250,30 @@ public sealed partial class RaftServer
 
         _stopReason = reason;
         _tickTimer?.Dispose();
-        if (_isStarted)
-            _rpc.Stop();
-        _stopping.Cancel();
+        if (_hasRpc)
+            Quietly(_rpc.Stop);
+        Quietly(_stopping.Cancel);
 
         ILocalCall[] calls = [.. _calls];
         _calls.Clear();
         foreach (ILocalCall call in calls)
             call.Stop(reason);
         foreach (RemoteWrite write in _waitingRemoteWrites)
-            write.TrySetResult(StoppedReply());
-        _waitingRemoteWrites.Clear();
+            write.Stop(reason);
         foreach (List<IReadWaiter> round in _reads.Values.Append(_newReads))
         {
             foreach (IReadWaiter read in round)
-                (read as RemoteRead)?.TrySetResult(StoppedReply());
+                (read as RemoteRead)?.Stop(reason);
         }
 
         foreach (RemoteChange change in _waitingRemoteChanges)
-            change.TrySetResult(StoppedReply());
+            change.Stop(reason);
         foreach (ITransferCall transfer in _transferCalls)
-            (transfer as RemoteTransfer)?.TrySetResult(StoppedReply());
+            (transfer as RemoteTransfer)?.Stop(reason);
         _transfers.AbortAll();
         _reception.Stop();
 
+        _waitingRemoteWrites.Clear();
         _reads.Clear();
         _newReads.Clear();
         _snapshotCalls.Clear();
@@ -315,10 +284,11 @@ public sealed partial class RaftServer
         _parkedWrites.Clear();
         _parkedReads.Clear();
         _waiters.Clear();
+        _recentResults.Clear();
         _toApply.Clear();
-        _admission.Dispose();
+        Quietly(_admission.Dispose);        // wakes other groups
 
-        _logger.Stopped(GroupId, reason);
+        Quietly(() => _logger.Stopped(GroupId, reason));
         if (cause is null)
         {
             _stopped.TrySetResult();
@@ -327,6 +297,26 @@ public sealed partial class RaftServer
         {
             _stopped.TrySetException(cause);
             _ = _stopped.Task.Exception;    // seen: whoever does not look at Stopped must not crash for it
+        }
+    }
+
+    /// <summary>Runs what belongs to others: callbacks of tokens, plug-ins. What they throw is theirs.</summary>
+    internal void Quietly(Action foreign)
+    {
+        try
+        {
+            foreign();
+        }
+        catch (Exception error)
+        {
+            try
+            {
+                _logger.ForeignCodeFailed(error, GroupId);
+            }
+            catch (Exception)
+            {
+                // It is the logger that throws.
+            }
         }
     }
 }

@@ -12,11 +12,11 @@ public sealed partial class RaftServer
 
     internal void Begin(LocalChange change)
     {
-        if (!TryBegin(change, change.Token))
+        if (!TryBegin(change))
             return;
 
         _changes.Add(change);
-        OnShard(() => Route(change));
+        Route(change);
     }
 
     private void Route(LocalChange change)
@@ -44,7 +44,7 @@ public sealed partial class RaftServer
 
     private void Propose(LocalChange change)
     {
-        ChangeResult result = _protocol.ProposeChange(change.Change, EntryTimeMs());
+        ChangeResult result = ProposeChange(change.Change);
         SchedulePoll();
         switch (result.Outcome)
         {
@@ -74,6 +74,14 @@ public sealed partial class RaftServer
         }
     }
 
+    private ChangeResult ProposeChange(MembershipChange change)
+    {
+        _isInProtocol = true;
+        ChangeResult result = _protocol.ProposeChange(change, EntryTimeMs());
+        _isInProtocol = false;
+        return result;
+    }
+
     /// <summary>A leader does not know what is committed before its first entry is: until then a change that was done long ago
     /// looks like one that is under way.</summary>
     private bool IsNewLeader => _protocol.TermAt(_protocol.CommitIndex) != _protocol.CurrentTerm;
@@ -89,7 +97,7 @@ public sealed partial class RaftServer
     private void Forward(LocalChange change, ServerId leader)
     {
         change.IsAsking = true;
-        StopOnFailure(ForwardAsync(change, leader));
+        Watch(change, ForwardAsync(change, leader));
     }
 
     private async Task ForwardAsync(LocalChange change, ServerId leader)
@@ -125,6 +133,9 @@ public sealed partial class RaftServer
                 break;
             case null when failure is RaftException { Outcome: WriteOutcome.NotSubmitted }:
                 Park(change);
+                break;
+            case CallFailedReply failed:
+                EndFailed(change, new CommitStatusUnknownException(failed.Detail));     // not asked again: it may fail everywhere
                 break;
             default:
                 change.IsUncertain = true;      // asked again: what was done already is nothing to do then
@@ -182,12 +193,14 @@ public sealed partial class RaftServer
             if (!change.IsParked)
                 continue;
             change.Detours = 0;
-            Route(change);
+            Guard(change, static (server, one) => server.Route(one));
         }
 
         for (int i = _waitingRemoteChanges.Count - 1; i >= 0; i--)
         {
-            if (TryPropose(_waitingRemoteChanges[i]))
+            RemoteChange change = _waitingRemoteChanges[i];
+            Guard(change, static (server, one) => server.TryPropose(one));
+            if (change.HasEnded)
                 _waitingRemoteChanges.RemoveAt(i);
         }
     }
@@ -195,7 +208,7 @@ public sealed partial class RaftServer
     private void ReviewChanges()
     {
         for (int i = _changes.Count - 1; i >= 0; i--)
-            Review(_changes[i]);
+            Guard(_changes[i], static (server, one) => server.Review(one));
     }
 
     /// <summary>Looks whether the change has come as far as its caller waits for.</summary>
@@ -271,7 +284,7 @@ public sealed partial class RaftServer
         change.TrySetResult(index);
     }
 
-    private void EndFailed(LocalChange change, RaftException error)
+    internal void EndFailed(LocalChange change, RaftException error)
     {
         if (change.IsUncertain && error.Outcome == WriteOutcome.NotSubmitted)
             error = new CommitStatusUnknownException("An earlier attempt may have succeeded, and a later one was refused: " + error.Message, error);
@@ -295,36 +308,31 @@ public sealed partial class RaftServer
 
     internal void Begin(RemoteChange change)
     {
-        if (!IsReady)
-        {
-            change.TrySetResult(StoppedReply());
+        if (!TryBegin(change))
             return;
-        }
 
-        OnShard(() =>
-        {
-            if (!TryPropose(change))
-                _waitingRemoteChanges.Add(change);
-        });
+        TryPropose(change);
+        if (!change.HasEnded)
+            _waitingRemoteChanges.Add(change);
     }
 
-    /// <summary>False: leadership is being handed over, or was just taken over; it is tried again when that is settled.</summary>
-    private bool TryPropose(RemoteChange change)
+    /// <summary>Answers it; but not while leadership is being handed over, or was just taken over: it is tried again when that is settled.</summary>
+    private void TryPropose(RemoteChange change)
     {
         if (_protocol.Role == Role.Leader && !_protocol.Configuration.Contains(change.From))
         {
-            change.TrySetResult(NotMemberReply(change.From));
-            return true;
+            change.Answer(NotMemberReply(change.From));
+            return;
         }
 
         ChangeResult result = _protocol.Role == Role.Leader
-            ? _protocol.ProposeChange(change.Change, EntryTimeMs())
+            ? ProposeChange(change.Change)
             : new ChangeResult(ChangeOutcome.NotLeader, default, "");
         if (result.Outcome == ChangeOutcome.Transferring || (result.Outcome == ChangeOutcome.InProgress && IsNewLeader))
-            return false;
+            return;
 
         SchedulePoll();
-        change.TrySetResult(result.Outcome switch
+        change.Answer(result.Outcome switch
         {
             ChangeOutcome.Appended => Waits(result.Entry),
             ChangeOutcome.NothingToDo => Waits(ConfigurationEntry()),
@@ -333,7 +341,6 @@ public sealed partial class RaftServer
             ChangeOutcome.Moved => new CallRefusedReply(CallRefusal.ConfigurationMoved, result.Detail),
             _ => NotLeaderReply(),
         });
-        return true;
 
         EntryAddedReply Waits(EntryId entry)
         {
@@ -348,7 +355,7 @@ public sealed partial class RaftServer
         {
             if (now <= _waitingRemoteChanges[i].Deadline)
                 continue;
-            _waitingRemoteChanges[i].TrySetResult(ExpiredReply());
+            _waitingRemoteChanges[i].Answer(ExpiredReply());
             _waitingRemoteChanges.RemoveAt(i);
         }
     }

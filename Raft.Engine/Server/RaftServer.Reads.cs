@@ -9,7 +9,7 @@ public sealed partial class RaftServer
 {
     internal void Begin(LocalRead read)
     {
-        if (!TryBegin(read, read.Token))
+        if (!TryBegin(read))
             return;
 
         _newReads.Add(read);
@@ -21,19 +21,24 @@ public sealed partial class RaftServer
         if (_newReads.Count == 0)
             return;
 
-        List<IReadWaiter> reads = _newReads;
-        _newReads = [];
         if (_protocol.Role == Role.Leader)
-            StartRead(reads);
-        else if (Settings.ForwardCalls && _protocol.Leader is { } leader && leader != Id)
+        {
+            StartRead();
+            return;
+        }
+
+        List<IReadWaiter> reads = TakeNewReads();
+        if (Settings.ForwardCalls && _protocol.Leader is { } leader && leader != Id)
             ForwardReads(reads, leader);
         else
             SendElsewhere(reads);
     }
 
-    private void StartRead(List<IReadWaiter> reads)
+    private void StartRead()
     {
-        if (_protocol.StartRead() is not { } id)
+        ReadId? round = _protocol.StartRead();      // what it throws stops the server, which ends the reads where they are
+        List<IReadWaiter> reads = TakeNewReads();
+        if (round is not { } id)
         {
             SendElsewhere(reads);
             return;
@@ -46,6 +51,13 @@ public sealed partial class RaftServer
             _reads.Add(id, reads);
     }
 
+    private List<IReadWaiter> TakeNewReads()
+    {
+        List<IReadWaiter> reads = _newReads;
+        _newReads = [];
+        return reads;
+    }
+
     private void CompleteReads(IReadOnlyList<ReadReady> ready, IReadOnlyList<ReadId> failed)
     {
         foreach (ReadReady round in ready)
@@ -55,7 +67,7 @@ public sealed partial class RaftServer
             foreach (IReadWaiter read in reads)
             {
                 if (!read.HasEnded)
-                    read.Confirmed(round.Index);
+                    Guard(read, round.Index);
             }
         }
 
@@ -63,6 +75,18 @@ public sealed partial class RaftServer
         {
             if (_reads.Remove(id, out List<IReadWaiter>? reads))
                 SendElsewhere(reads);
+        }
+    }
+
+    private void Guard(IReadWaiter read, LogIndex confirmed)
+    {
+        try
+        {
+            read.Confirmed(confirmed);
+        }
+        catch (Exception error)
+        {
+            OnCallFailed(read, error);
         }
     }
 
@@ -117,7 +141,8 @@ public sealed partial class RaftServer
         if (local.Count == 0)
             return;
 
-        var forwarded = new ForwardedReads(leader, local);
+        // The leader answers within the time-out that it is told. Twice that leaves time for the way.
+        var forwarded = new ForwardedReads(leader, local, DeadlineAfter(2 * Settings.ForwardTimeout));
         _forwardedReads.Add(forwarded);
         StopOnFailure(ForwardReadsAsync(forwarded));
     }
@@ -130,9 +155,9 @@ public sealed partial class RaftServer
             reply = await _rpc.CallAsync(
                 forwarded.Leader, new ReadBarrierCall((int)Settings.ForwardTimeout.TotalMilliseconds), _stopping.Token);
         }
-        catch (Exception error) when (error is RaftException or OperationCanceledException)
+        catch (Exception)
         {
-            // A read changes nothing: whatever happened to it, it may be asked again.
+            // A read changes nothing: whatever happened to it, it may be asked again. The calls' own tokens bound how often.
         }
 
         _forwardedReads.Remove(forwarded);
@@ -157,16 +182,22 @@ public sealed partial class RaftServer
     {
         foreach (ForwardedReads forwarded in _forwardedReads)
         {
-            if (forwarded.IsAbandoned || _protocol.Leader is null || _protocol.Leader == forwarded.Leader)
-                continue;
-
-            forwarded.IsAbandoned = true;
-            foreach (LocalRead read in forwarded.Reads)
-            {
-                if (!read.HasEnded)
-                    _parkedReads.Add(read);
-            }
+            if (!forwarded.IsAbandoned && _protocol.Leader is not null && _protocol.Leader != forwarded.Leader)
+                Abandon(forwarded);
         }
+    }
+
+    /// <summary>Its answer is not waited for any more: the reads are asked again.</summary>
+    private void Abandon(ForwardedReads forwarded)
+    {
+        forwarded.IsAbandoned = true;
+        foreach (LocalRead read in forwarded.Reads)
+        {
+            if (!read.HasEnded)
+                _parkedReads.Add(read);
+        }
+
+        forwarded.Reads.Clear();
     }
 
     private void RetryParkedReads()
@@ -185,6 +216,7 @@ public sealed partial class RaftServer
         SchedulePoll();
     }
 
+    /// <summary>At each tick: late reads are answered, and those that have ended are forgotten, however long their round stays open.</summary>
     private void ExpireReads(long now)
     {
         foreach (List<IReadWaiter> round in _reads.Values)
@@ -192,8 +224,18 @@ public sealed partial class RaftServer
             foreach (IReadWaiter read in round)
             {
                 if (read is RemoteRead { HasEnded: false } remote && now > remote.Deadline)
-                    remote.TrySetResult(new CallRefusedReply(CallRefusal.TimedOut, "The read barrier found no quorum in time. " + DescribeQuorum()));
+                    remote.Answer(new CallRefusedReply(CallRefusal.TimedOut, "The read barrier found no quorum in time. " + DescribeQuorum()));
             }
+
+            round.RemoveAll(static read => read.HasEnded);
+        }
+
+        foreach (ForwardedReads forwarded in _forwardedReads)
+        {
+            if (!forwarded.IsAbandoned && now > forwarded.Deadline)
+                Abandon(forwarded);
+            else
+                forwarded.Reads.RemoveAll(static read => read.HasEnded);
         }
     }
 

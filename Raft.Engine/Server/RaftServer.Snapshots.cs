@@ -12,34 +12,28 @@ public sealed partial class RaftServer
 
     internal void Begin(SnapshotCall call)
     {
-        if (!TryBegin(call, call.Token))
+        if (!TryBegin(call))
             return;
 
-        OnShard(() =>
+        call.Index = _appliedIndex;
+        if ((_durableSnapshot?.Index ?? LogIndex.Zero) >= call.Index)
         {
-            call.Index = _appliedIndex;
-            if ((_durableSnapshot?.Index ?? LogIndex.Zero) >= call.Index)
-            {
-                End(call, _durableSnapshot);
-                return;
-            }
+            End(call, _durableSnapshot);
+            return;
+        }
 
-            _snapshotCalls.Add(call);
-            if (!_isApplying)
-                TakeSnapshotIfDue();    // else the applier does, after the call that is under way
-        });
+        _snapshotCalls.Add(call);
+        if (!_isApplying)
+            TakeSnapshotIfDue();    // else the applier does, after the call that is under way
     }
 
     internal void Begin(RemoteChunk chunk)
     {
         if (IsReady)
-            OnShard(() => _reception.Receive(chunk));
-        if (!IsReady)
-            RefuseChunk(chunk);
+            _reception.Receive(chunk);
+        else
+            chunk.Refuse();
     }
-
-    private void RefuseChunk(RemoteChunk chunk) =>
-        chunk.TrySetResult(new SnapshotReply(CurrentTerm, SnapshotStatus.Refused, NextOffset: 0, LogIndex.Zero));
 
     internal void OnSnapshotSent(ServerId peer, Term term, LogIndex? matchIndex)
     {
@@ -119,7 +113,7 @@ public sealed partial class RaftServer
         call.TrySetResult(snapshot);
     }
 
-    internal void End(SnapshotCall call, RaftTimeoutException error)
+    internal void End(SnapshotCall call, RaftException error)
     {
         Forget(call);
         _snapshotCalls.Remove(call);
@@ -158,6 +152,10 @@ public sealed partial class RaftServer
 internal sealed class SnapshotCall(RaftServer server, CancellationToken cancellation)
     : TaskCompletionSource<SnapshotDescriptor?>(TaskCreationOptions.RunContinuationsAsynchronously), ILocalCall
 {
+    public RaftServer Server => server;
+    public int WaitingCharge { get; set; }
+    public bool IsOperators => true;
+
     public void Begin() => server.Begin(this);
 
     public CancellationToken Token { get; } = cancellation;
@@ -167,6 +165,10 @@ internal sealed class SnapshotCall(RaftServer server, CancellationToken cancella
     public LogIndex Index { get; set; }
 
     public void Cancel() => server.End(this, new RaftTimeoutException("The snapshot was not written in time; it is taken all the same."));
+
+    public void Break(Exception error) => server.End(this, ILocalCall.Broken(error));
+
+    public void Overloaded(string detail) => TrySetException(new OverloadedException(detail));
 
     public void Stop(string reason)
     {

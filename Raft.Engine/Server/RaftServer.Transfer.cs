@@ -9,38 +9,32 @@ public sealed partial class RaftServer
 {
     internal void Begin(LocalTransfer call)
     {
-        if (!TryBegin(call, call.Token))
+        if (!TryBegin(call))
             return;
 
-        call.Deadline = _shard.Time.GetTimestamp() + (long)(call.Timeout.TotalSeconds * _shard.Time.TimestampFrequency);
+        call.Deadline = DeadlineAfter(call.Timeout);
         _transferCalls.Add(call);
-        OnShard(() => Route(call));
+        Route(call);
     }
 
     internal void Begin(RemoteTransfer call)
     {
-        if (!IsReady)
-        {
-            call.TrySetResult(StoppedReply());
+        if (!TryBegin(call))
             return;
-        }
 
-        OnShard(() =>
+        if (_protocol.Role != Role.Leader)
         {
-            if (_protocol.Role != Role.Leader)
-            {
-                call.Elsewhere();
-            }
-            else if (!_protocol.Configuration.Contains(call.From))
-            {
-                call.TrySetResult(NotMemberReply(call.From));
-            }
-            else
-            {
-                _transferCalls.Add(call);
-                BeginTransfer(call);
-            }
-        });
+            call.Elsewhere();
+        }
+        else if (!_protocol.Configuration.Contains(call.From))
+        {
+            call.Answer(NotMemberReply(call.From));
+        }
+        else
+        {
+            _transferCalls.Add(call);
+            BeginTransfer(call);
+        }
     }
 
     internal void Route(LocalTransfer call)
@@ -58,7 +52,7 @@ public sealed partial class RaftServer
         else if (!Settings.ForwardCalls)
             call.Fail(new NotLeaderException(_protocol.Leader));
         else if (_protocol.Leader is { } leader && leader != Id)
-            StopOnFailure(ForwardAsync(call, leader));
+            Watch(call, ForwardAsync(call, leader));
         else
             Park(call);
     }
@@ -77,7 +71,9 @@ public sealed partial class RaftServer
     {
         double left = MillisecondsUntil(call.Deadline);
         int ticks = (int)Math.Clamp(Math.Ceiling(left / Settings.Tick.TotalMilliseconds), 1, int.MaxValue);
+        _isInProtocol = true;
         TransferStart start = _protocol.BeginTransfer(call.Target, ticks);
+        _isInProtocol = false;
         SchedulePoll();
         switch (start)
         {
@@ -143,6 +139,7 @@ public sealed partial class RaftServer
             case CallRefusedReply { Reason: CallRefusal.InvalidTarget or CallRefusal.NoOtherVoter or CallRefusal.NotMember or CallRefusal.TimedOut } refused:
                 call.Refused(refused.Reason, refused.Detail);
                 break;
+            case CallFailedReply:
             case null when failure is not RaftException { Outcome: WriteOutcome.NotSubmitted }:
                 call.Lost = leader;     // not asked again: it may have been done, and twice is once too often
                 Review(call, now: null);
@@ -160,9 +157,21 @@ public sealed partial class RaftServer
         {
             ITransferCall call = _transferCalls[i];
             if (!call.HasEnded)
-                Review(call, now);
+                Guard(call, now);
             if (call.HasEnded)
                 _transferCalls.Remove(call);
+        }
+    }
+
+    private void Guard(ITransferCall call, long? now)
+    {
+        try
+        {
+            Review(call, now);
+        }
+        catch (Exception error)
+        {
+            OnCallFailed(call, error);
         }
     }
 

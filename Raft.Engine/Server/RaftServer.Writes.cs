@@ -12,24 +12,14 @@ public sealed partial class RaftServer
 
     internal void Begin(LocalWrite write)
     {
-        if (!TryBegin(write, write.Token))
+        if (!TryBegin(write))
             return;
 
-        write.ForwardDeadline = _shard.Time.GetTimestamp() + (long)(Settings.ForwardTimeout.TotalSeconds * _shard.Time.TimestampFrequency);
+        write.ForwardDeadline = DeadlineAfter(Settings.ForwardTimeout);
         if (write.Command.Length > Settings.MaxCommandBytes)
-        {
             EndFailed(write, new CommandTooBigException(write.Command.Length, Settings.MaxCommandBytes));
-            return;
-        }
-
-        try
-        {
+        else
             Route(write);
-        }
-        catch (Exception error)
-        {
-            Fail(error);
-        }
     }
 
     /// <summary>Into our own log, to the leader, or to wait until one is known.</summary>
@@ -84,17 +74,22 @@ public sealed partial class RaftServer
             return true;
         }
 
+        // While leadership is handed over writers wait for how it ends (rule 10); while the disk hangs, for the disk.
         int bytes = append.Command.Length + Entry.OverheadBytes;
-        if (_protocol.IsTransferring || !_admission.TryReserve(bytes))
-            return false;           // while leadership is handed over writers wait for how it ends. Rule 10
+        if (_protocol.IsTransferring || IsDiskQueueFull || !_admission.TryReserve(bytes))
+            return false;
 
-        if (_protocol.AddEntry(append.Kind, append.Command, EntryTimeMs()) is not { } entry)
+        _isInProtocol = true;
+        EntryId? appended = _protocol.AddEntry(append.Kind, append.Command, EntryTimeMs());
+        if (appended is not { } entry)
         {
+            _isInProtocol = false;
             _admission.Unreserve(bytes);
             return false;
         }
 
-        _admission.Appended(entry.Index, bytes);
+        _admission.Appended(entry, bytes);
+        _isInProtocol = false;
         _metrics.OnAppended(append.WaitsSince);
         append.Appended(entry);
         SchedulePoll();
@@ -103,8 +98,20 @@ public sealed partial class RaftServer
 
     private void AdmitWaiting()
     {
-        while (_admission.Peek() is { } next && TryAppend(next))
+        while (_admission.Peek() is { } next)
         {
+            try
+            {
+                if (!TryAppend(next))
+                    return;
+            }
+            catch (Exception error)
+            {
+                OnCallFailed(next, error);
+                if (_stopReason is not null)
+                    return;
+            }
+
             _admission.Dequeue();
             if (next is RemoteWrite remote)
                 _waitingRemoteWrites.Remove(remote);
@@ -143,17 +150,18 @@ public sealed partial class RaftServer
         }
 
         _forwardedWrites--;
-        if (write.HasEnded)
-            return;
-
         try
         {
-            OnForwardReply(write, leader, reply, failure);
+            if (!write.HasEnded)
+                OnForwardReply(write, leader, reply, failure);
         }
         catch (Exception error)
         {
-            Fail(error);
+            OnCallFailed(write, error);
         }
+
+        if (_forwardedWrites == 0)
+            _recentResults.Clear();     // no reply is missing any more
     }
 
     private void OnForwardReply(LocalWrite write, ServerId leader, LeaderReply? reply, Exception? failure)
@@ -193,6 +201,10 @@ public sealed partial class RaftServer
             case CallRefusedReply:
                 write.IsSubmitted = false;
                 Park(write);                    // it stops: another will lead
+                break;
+
+            case CallFailedReply failed:
+                EndUnknown(write, failed.Detail, failure);
                 break;
 
             case null when failure is RaftException { Outcome: WriteOutcome.NotSubmitted }:
@@ -331,7 +343,7 @@ public sealed partial class RaftServer
         write.TrySetResult(new AddedEntry(write.Entry.Index, write.Entry.Term, result) { IsResultLost = isResultLost });
     }
 
-    private void EndFailed(LocalWrite write, RaftException error)
+    internal void EndFailed(LocalWrite write, RaftException error)
     {
         if (write.HasEnded)
             return;
@@ -393,7 +405,7 @@ public sealed partial class RaftServer
             foreach (LocalWrite write in parked)
             {
                 write.Detours = 0;
-                Route(write);
+                Guard(write, static (server, one) => server.Route(one));
             }
         }
 

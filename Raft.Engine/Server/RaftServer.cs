@@ -51,6 +51,8 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private volatile string? _stopReason;                   // set once, when it stops
     private volatile ServerStatus _status = ServerStatus.NotStarted;
     private volatile bool _isStarted;
+    private int _startCalls;
+    private bool _hasRpc;                                   // the network has been given this server
 
     // I/O loop
     private readonly Queue<PersistingBatch> _persisting = new();
@@ -59,7 +61,10 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private IReadOnlyList<PeerProgress> _peers = [];
     private bool _arePeersStale;                            // something happened since they were looked at
     private long _entryTimeMs;                              // the wall clock, read once a batch
+    private long _persistingBytes;                          // of entries in _persisting
+    private readonly long _persistingBytesMax;
     private bool _isDiskStallKnown;                         // reported once a stall
+    private bool _isDiskQueueFullKnown;                     // the same
     private int _livenessNews;                              // 1: a hop to the shard is under way
 
     // Applier loop
@@ -100,6 +105,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private readonly HashSet<RemoteWrite> _waitingRemoteWrites = [];
     private readonly Waiters _waiters = new();
     private readonly Admission _admission;
+    private readonly Func<LogIndex, Term?> _termAt;
     private readonly List<StateWaiter> _stateWaiters = [];
     private List<LocalWrite> _parkedWrites = [];            // until a leader is known, or the next tick
     private List<LocalRead> _parkedReads = [];
@@ -112,6 +118,8 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(parts);
         ArgumentNullException.ThrowIfNull(settings);
+        parts.Verify();
+        settings.Verify();
         GroupId = parts.Group;
         Settings = settings;
         _shard = parts.Shard;
@@ -126,6 +134,10 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         _freshness = new Freshness(parts.Shard.Time);
         _transfers = new SnapshotTransfers(this, parts, _metrics);
         _reception = new SnapshotReception(this, parts.Storage, _metrics, parts.Logger);
+        // More than a leader may have admitted, with what another one may send before it needs an acknowledgement.
+        _persistingBytesMax = settings.MaxUncommittedBytes + (2L * settings.Protocol.MaxInFlightBytes) + settings.MaxCommandBytes;
+        _termAt = index => _protocol.TermAt(index);
+        _waitingBytes = new WaitingBytes(settings.MaxWaitingBytes, parts.Budget);
         _admission = new Admission(settings.MaxUncommittedBytes, parts.Budget, wake: () => Post(static server =>
         {
             server._admission.OnWoken();
@@ -184,10 +196,14 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
 
     private RaftProtocol _protocol => _protocolOrNull!;     // every path here starts after the disk was read
 
-    /// <summary>Loads, replays nothing yet, and begins to take part.</summary>
+    /// <summary>Loads, replays nothing yet, and begins to take part. Called once.</summary>
     /// <exception cref="CorruptStorageException">The disk does not hold what it should.</exception>
+    /// <exception cref="InvalidOperationException">It was called before; whatever that came to is not changed.</exception>
     public Task StartAsync(CancellationToken cancellation)
     {
+        if (Interlocked.Exchange(ref _startCalls, 1) != 0)
+            return Task.FromException(new InvalidOperationException($"The server of group {GroupId} was started before. A server that has stopped is not started again: make a new one."));
+
         var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         if (!_shard.Post(_ => _ = StartOnShardAsync(started, cancellation), state: null))
             started.SetException(new StoppedException("its shard has stopped", WriteOutcome.NotSubmitted));
@@ -197,6 +213,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     /// <summary>Stops at once; every waiting call ends with StoppedException.</summary>
     public Task AbortAsync(string reason)
     {
+        ArgumentNullException.ThrowIfNull(reason);
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         bool isPosted = _shard.Post(
             _ =>
@@ -225,9 +242,9 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
 
     private Task<AddedEntry> AddAsync(EntryKind kind, ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation)
     {
+        Arguments.Verify(wait);
         var write = new LocalWrite(this, kind, command, wait, cancellation);
-        if (!_shard.Post(static state => ((LocalWrite)state!).Begin(), write))
-            write.Stop("its shard has stopped");
+        Submit(write, command.Length);
         return write.Task;
     }
 
@@ -236,8 +253,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     public Task<LogIndex> ReadBarrierAsync(CancellationToken cancellation)
     {
         var read = new LocalRead(this, cancellation);
-        if (!_shard.Post(static state => ((LocalRead)state!).Begin(), read))
-            read.Stop("its shard has stopped");
+        Submit(read);
         return read.Task;
     }
 
@@ -255,20 +271,30 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
 
     /// <summary>Makes these the members; returns when all of it is done: committed, not joint, every voter of the set a voter.</summary>
     /// <exception cref="RaftTimeoutException">With an unknown outcome: the change is committed and goes on by itself.</exception>
-    public Task SetConfigurationAsync(IReadOnlyList<Member> members, CancellationToken cancellation) =>
-        ChangeAsync(new MembershipChange { Set = members }, isUntilSettled: true, cancellation);
+    public Task SetConfigurationAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(members);
+        return ChangeAsync(new MembershipChange { Set = members }, isUntilSettled: true, cancellation);
+    }
 
     /// <summary>Adds and removes members; returns when all of it is done.</summary>
     /// <exception cref="RaftTimeoutException">With an unknown outcome: the change is committed and goes on by itself.</exception>
-    public Task ModifyConfigurationAsync(IReadOnlyList<Member> add, IReadOnlyList<ServerId> remove, CancellationToken cancellation) =>
-        ChangeAsync(new MembershipChange { Add = add, Remove = remove }, isUntilSettled: true, cancellation);
+    public Task ModifyConfigurationAsync(IReadOnlyList<Member> add, IReadOnlyList<ServerId> remove, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(add);
+        ArgumentNullException.ThrowIfNull(remove);
+        return ChangeAsync(new MembershipChange { Add = add, Remove = remove }, isUntilSettled: true, cancellation);
+    }
 
     private Task<LogIndex> ChangeAsync(MembershipChange change, bool isUntilSettled, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(change);
-        var call = new LocalChange(this, change, isUntilSettled, cancellation);
-        if (!_shard.Post(static state => ((LocalChange)state!).Begin(), call))
-            call.Stop("its shard has stopped");
+        MembershipChange own = Arguments.Copy(change);
+        if (Arguments.FaultOf(own) is { } fault)
+            return Task.FromException<LogIndex>(new InvalidConfigurationException(fault));
+
+        var call = new LocalChange(this, own, isUntilSettled, cancellation);
+        Submit(call);
         return call.Task;
     }
 
@@ -289,9 +315,12 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
 
     private Task<ServerId?> HandOverAsync(NodeId? target, bool isStepDown, TimeSpan timeout, CancellationToken cancellation)
     {
+        Arguments.Verify(timeout);
+        if (target is { } named && Arguments.FaultOf(named) is { } fault)
+            return Task.FromException<ServerId?>(new InvalidTransferTargetException(fault));
+
         var call = new LocalTransfer(this, target, isStepDown, timeout, cancellation);
-        if (!_shard.Post(static state => ((LocalTransfer)state!).Begin(), call))
-            call.Stop("its shard has stopped");
+        Submit(call);
         return call.Task;
     }
 
@@ -301,8 +330,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     public Task<SnapshotDescriptor?> TriggerSnapshotAsync(CancellationToken cancellation)
     {
         var call = new SnapshotCall(this, cancellation);
-        if (!_shard.Post(static state => ((SnapshotCall)state!).Begin(), call))
-            call.Stop("its shard has stopped");
+        Submit(call);
         return call.Task;
     }
 
@@ -317,52 +345,54 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private Task<ServerId> WaitForState(bool untilLeader, CancellationToken cancellation)
     {
         var waiter = new StateWaiter(this, untilLeader) { Token = cancellation };
-        if (!_shard.Post(static state => ((StateWaiter)state!).Begin(), waiter))
-            waiter.Stop("its shard has stopped");
+        Submit(waiter);
         return waiter.Task;
     }
 
-    public void Receive(IReadOnlyList<Message> messages) =>
+    public void Receive(IReadOnlyList<Message> messages)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
         _shard.Post(_ => OnShard(() => StepAll(messages)), state: null);
+    }
 
     public Task<LeaderReply> ReceiveCallAsync(ServerId from, LeaderCall call)
     {
+        RemoteCall remote;
+        int commandBytes = NoCommand;
         switch (call)
         {
             case AddEntryCall add:
-                var write = new RemoteWrite(this, from, add);
-                if (!_shard.Post(static state => ((RemoteWrite)state!).Begin(), write))
-                    write.SetResult(StoppedReply());
-                return write.Task;
-
+                remote = new RemoteWrite(this, from, add);
+                commandBytes = add.Command.Length;
+                break;
             case ReadBarrierCall barrier:
-                var read = new RemoteRead(this, from) { Deadline = DeadlineIn(barrier.TimeoutMs) };
-                if (!_shard.Post(static state => ((RemoteRead)state!).Begin(), read))
-                    read.SetResult(StoppedReply());
-                return read.Task;
-
-            case ChangeMembersCall change:
-                var remoteChange = new RemoteChange(this, from, change.Change, DeadlineIn(change.TimeoutMs));
-                if (!_shard.Post(static state => ((RemoteChange)state!).Begin(), remoteChange))
-                    remoteChange.SetResult(StoppedReply());
-                return remoteChange.Task;
-
+                remote = new RemoteRead(this, from) { Deadline = DeadlineIn(barrier.TimeoutMs) };
+                break;
+            case ChangeMembersCall { Change: { } change } when Arguments.FaultOf(change) is { } fault:
+                return Task.FromResult<LeaderReply>(new CallRefusedReply(CallRefusal.InvalidConfiguration, fault));
+            case ChangeMembersCall { Change: { } change, TimeoutMs: var timeoutMs }:
+                remote = new RemoteChange(this, from, change, DeadlineIn(timeoutMs));
+                break;
+            case TransferCall { Target: { } target } when Arguments.FaultOf(target) is { } fault:
+                return Task.FromResult<LeaderReply>(new CallRefusedReply(CallRefusal.InvalidTarget, fault));
             case TransferCall transfer:
-                var remoteTransfer = new RemoteTransfer(this, from, transfer.Target, DeadlineIn(transfer.TimeoutMs));
-                if (!_shard.Post(static state => ((RemoteTransfer)state!).Begin(), remoteTransfer))
-                    remoteTransfer.SetResult(StoppedReply());
-                return remoteTransfer.Task;
-
+                remote = new RemoteTransfer(this, from, transfer.Target, DeadlineIn(transfer.TimeoutMs));
+                break;
             default:
                 return Task.FromResult<LeaderReply>(new CallRefusedReply(CallRefusal.Stopped, $"This release does not know {call?.GetType().Name}."));
         }
+
+        Submit(remote, commandBytes);
+        return remote.Task;
     }
 
     public Task<SnapshotReply> ReceiveSnapshotAsync(ServerId from, SnapshotChunk chunk)
     {
+        ArgumentNullException.ThrowIfNull(chunk);
+        ArgumentNullException.ThrowIfNull(chunk.Snapshot);
         var remote = new RemoteChunk(this, from, chunk);
-        if (!_shard.Post(static state => ((RemoteChunk)state!).Begin(), remote))
-            RefuseChunk(remote);
+        if (!_shard.Post(_run, remote))
+            remote.Refuse();
         return remote.Task;
     }
 

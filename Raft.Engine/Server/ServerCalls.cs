@@ -4,22 +4,78 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Engine.Server;
 
-/// <summary>A call of our own caller's: it ends by its own means, by cancellation, or when the server stops.</summary>
-internal interface ILocalCall
+/// <summary>A call on one server, made by its own caller or forwarded by another member.</summary>
+/// <remarks>It always ends: with its outcome, with the error that its handling ran into, or because the server stops.</remarks>
+internal interface ICall
 {
+    RaftServer Server { get; }
+
+    /// <summary>Bytes of <see cref="WaitingBytes"/> that it holds; the server sets and releases them.</summary>
+    int WaitingCharge { get; set; }
+
+    /// <summary>On the shard, once: its handling begins.</summary>
+    void Begin();
+
+    /// <summary>On the shard: its handling failed because of a bug, here or in a plug-in. Whether it had an effect is unknown.</summary>
+    void Break(Exception error);
+
+    /// <summary>Too much waits already, so it is not even begun. Any thread.</summary>
+    void Overloaded(string detail);
+
+    /// <summary>The server stops. Called on the shard, or by the caller's thread when the shard has ended.</summary>
+    void Stop(string reason);
+}
+
+/// <summary>A call of this server's own caller. Its caller can cancel it.</summary>
+internal interface ILocalCall : ICall
+{
+    CancellationToken Token { get; }
     CancellationTokenRegistration Cancellation { get; set; }
+
+    /// <summary>Operators change members and hand leadership over also while readers and writers use up the limit on calls.</summary>
+    bool IsOperators => false;
 
     /// <summary>On the shard: the caller's token was cancelled.</summary>
     void Cancel();
 
-    /// <summary>On the shard: the server stops.</summary>
-    void Stop(string reason);
+    /// <summary>What a call whose handling failed ends with.</summary>
+    static CommitStatusUnknownException Broken(Exception error) =>
+        new($"The server could not finish the call because of an internal error ({error.Message}): it may or may not have had an effect.", error);
+}
+
+/// <summary>A call that another member forwarded. Every way to its end is an answer.</summary>
+internal abstract class RemoteCall(RaftServer server, ServerId from)
+    : TaskCompletionSource<LeaderReply>(TaskCreationOptions.RunContinuationsAsynchronously), ICall
+{
+    public RaftServer Server { get; } = server;
+    public ServerId From { get; } = from;
+    public int WaitingCharge { get; set; }
+    public bool HasEnded => Task.IsCompleted;
+
+    public abstract void Begin();
+
+    public void Answer(LeaderReply reply)
+    {
+        Server.ReleaseWaiting(this);
+        TrySetResult(reply);
+    }
+
+    public void Break(Exception error) =>
+        Answer(new CallFailedReply($"{Server.Id.Node} could not finish the call because of an internal error ({error.Message}); it may have had an effect."));
+
+    public void Overloaded(string detail) => Answer(new CallRefusedReply(CallRefusal.Overloaded, detail));
+
+    /// <summary>Nothing was done for it: what may have had an effect overrides this.</summary>
+    public virtual void Stop(string reason) => Answer(new CallRefusedReply(CallRefusal.Stopped, reason));
 }
 
 /// <summary>One AddEntryAsync: promise and state in one object, the only allocation that a write costs the server.</summary>
 internal sealed class LocalWrite(RaftServer server, EntryKind kind, ReadOnlyMemory<byte> command, WaitFor wait, CancellationToken cancellation)
     : TaskCompletionSource<AddedEntry>(TaskCreationOptions.RunContinuationsAsynchronously), IAppend, ILocalCall
 {
+    public RaftServer Server => server;
+    public int WaitingCharge { get; set; }
+
     public void Begin() => server.Begin(this);
 
     public EntryKind Kind { get; } = kind;
@@ -57,39 +113,49 @@ internal sealed class LocalWrite(RaftServer server, EntryKind kind, ReadOnlyMemo
             server.EndUnsubmitted(this);
     }
 
+    public void Break(Exception error) => server.EndFailed(this, ILocalCall.Broken(error));
+
+    public void Overloaded(string detail)
+    {
+        ReleaseCommand();
+        TrySetException(new OverloadedException(detail));
+    }
+
     public void Stop(string reason)
     {
         Cancellation.Unregister();
+        ReleaseCommand();
         TrySetException(new StoppedException(reason, IsSubmitted ? WriteOutcome.Unknown : WriteOutcome.NotSubmitted));
     }
 
-    /// <summary>The log holds it now, or nobody will ever append it.</summary>
-    public void ReleaseCommand() => Command = default;
+    /// <summary>The log holds it now, or it will never be appended.</summary>
+    public void ReleaseCommand()
+    {
+        server.ReleaseWaiting(this);
+        Command = default;
+    }
 }
 
 /// <summary>A write that another member forwarded to us.</summary>
-internal sealed class RemoteWrite(RaftServer server, ServerId from, AddEntryCall call)
-    : TaskCompletionSource<LeaderReply>(TaskCreationOptions.RunContinuationsAsynchronously), IAppend
+internal sealed class RemoteWrite(RaftServer server, ServerId from, AddEntryCall call) : RemoteCall(server, from), IAppend
 {
-    public void Begin() => server.Begin(this);
+    public override void Begin() => Server.Begin(this);
 
-    public ServerId From { get; } = from;
     public AddEntryCall Call { get; } = call;
     public EntryKind Kind => Call.Kind;
     public ReadOnlyMemory<byte> Command => Call.Command;
-    public bool HasEnded => Task.IsCompleted;
     public long Deadline { get; set; }
     public long WaitsSince { get; set; }
 
-    public void Appended(EntryId entry) => server.OnForwardedAppended(this, entry);
-    public void NotLeader() => TrySetResult(server.NotLeaderReply());
+    public void Appended(EntryId entry) => Server.OnForwardedAppended(this, entry);
+    public void NotLeader() => Answer(Server.NotLeaderReply());
 
-    public void Expire() => TrySetResult(server.ExpiredReply());
-    public void OutOfSpace(string reason) => TrySetResult(new CallRefusedReply(CallRefusal.OutOfSpace, reason));
+    public void Expire() => Answer(Server.ExpiredReply());
+    public void OutOfSpace(string reason) => Answer(new CallRefusedReply(CallRefusal.OutOfSpace, reason));
 }
 
 /// <summary>Somebody who waits for a read barrier of this leader.</summary>
-internal interface IReadWaiter
+internal interface IReadWaiter : ICall
 {
     bool HasEnded { get; }
 
@@ -104,6 +170,9 @@ internal interface IReadWaiter
 internal sealed class LocalRead(RaftServer server, CancellationToken cancellation)
     : TaskCompletionSource<LogIndex>(TaskCreationOptions.RunContinuationsAsynchronously), IReadWaiter, ILocalCall
 {
+    public RaftServer Server => server;
+    public int WaitingCharge { get; set; }
+
     public void Begin() => server.Begin(this);
 
     public CancellationToken Token { get; } = cancellation;
@@ -114,6 +183,10 @@ internal sealed class LocalRead(RaftServer server, CancellationToken cancellatio
     public void NotLeader() => server.ParkRead(this);
     public void Cancel() => server.End(this, new RaftTimeoutException("The read barrier was not confirmed in time. " + server.DescribeQuorum()));
 
+    public void Break(Exception error) => server.End(this, ILocalCall.Broken(error));
+
+    public void Overloaded(string detail) => TrySetException(new OverloadedException(detail));
+
     public void Stop(string reason)
     {
         Cancellation.Unregister();
@@ -122,24 +195,24 @@ internal sealed class LocalRead(RaftServer server, CancellationToken cancellatio
 }
 
 /// <summary>A read barrier that another member asks us for.</summary>
-internal sealed class RemoteRead(RaftServer server, ServerId from)
-    : TaskCompletionSource<LeaderReply>(TaskCreationOptions.RunContinuationsAsynchronously), IReadWaiter
+internal sealed class RemoteRead(RaftServer server, ServerId from) : RemoteCall(server, from), IReadWaiter
 {
-    public void Begin() => server.Begin(this);
+    public override void Begin() => Server.Begin(this);
 
-    public ServerId From { get; } = from;
     public long Deadline { get; set; }
-    public bool HasEnded => Task.IsCompleted;
 
-    public void Confirmed(LogIndex index) => server.OnForwardedReadConfirmed(this, index);
-    public void NotLeader() => TrySetResult(server.NotLeaderReply());
+    public void Confirmed(LogIndex index) => Server.OnForwardedReadConfirmed(this, index);
+    public void NotLeader() => Answer(Server.NotLeaderReply());
 }
 
 /// <summary>Reads of one poll that went to the leader in one call.</summary>
-internal sealed class ForwardedReads(ServerId leader, List<LocalRead> reads)
+internal sealed class ForwardedReads(ServerId leader, List<LocalRead> reads, long deadline)
 {
     public ServerId Leader { get; } = leader;
     public List<LocalRead> Reads { get; } = reads;
+
+    /// <summary>A time stamp of the shard's clock. An answer that has not come by then was lost on the way.</summary>
+    public long Deadline { get; } = deadline;
 
     /// <summary>Asked again elsewhere: the reply does not matter any more.</summary>
     public bool IsAbandoned { get; set; }
@@ -149,6 +222,9 @@ internal sealed class ForwardedReads(ServerId leader, List<LocalRead> reads)
 internal sealed class StateWaiter(RaftServer server, bool untilLeader)
     : TaskCompletionSource<ServerId>(TaskCreationOptions.RunContinuationsAsynchronously), ILocalCall
 {
+    public RaftServer Server => server;
+    public int WaitingCharge { get; set; }
+
     public void Begin() => server.Begin(this);
 
     public bool UntilLeader { get; } = untilLeader;
@@ -157,6 +233,10 @@ internal sealed class StateWaiter(RaftServer server, bool untilLeader)
 
     public void Cancel() => server.End(this, new RaftTimeoutException(
         UntilLeader ? "No leader became known in time. " + server.DescribeQuorum() : "Role, term and leader did not change in time."));
+
+    public void Break(Exception error) => server.End(this, ILocalCall.Broken(error));
+
+    public void Overloaded(string detail) => TrySetException(new OverloadedException(detail));
 
     public void Stop(string reason)
     {

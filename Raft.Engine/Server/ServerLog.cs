@@ -66,6 +66,15 @@ internal static partial class ServerLog
     [LoggerMessage(1128, LogLevel.Warning, "Group {Group}: what {Leader} sent as the snapshot at index {Index} is not what it announced, and is sent anew: {Reason}. Look at the memory and the disks of both nodes if this happens again")]
     public static partial void SnapshotIsWrong(this ILogger logger, GroupId group, ServerId leader, LogIndex index, string reason);
 
+    [LoggerMessage(1140, LogLevel.Error, "Group {Group}: an internal error ended one call ({Call}); the server continues. Report this as a bug")]
+    public static partial void CallFailed(this ILogger logger, Exception error, GroupId group, string call);
+
+    [LoggerMessage(1141, LogLevel.Warning, "Group {Group}: a plug-in or a callback of a cancellation token threw; the server continues")]
+    public static partial void ForeignCodeFailed(this ILogger logger, Exception error, GroupId group);
+
+    [LoggerMessage(1142, LogLevel.Warning, "Group {Group}: {Batches} writes of {Bytes} bytes wait for the disk: requests of other members that need the disk are dropped until it catches up. Check the disk of this node")]
+    public static partial void DiskQueueFull(this ILogger logger, GroupId group, int batches, long bytes);
+
     [LoggerMessage(1190, LogLevel.Critical, "Group {Group}: storage failed, the server stops. {Remedy}")]
     public static partial void StorageFailed(this ILogger logger, Exception error, GroupId group, string remedy);
 

@@ -23,6 +23,8 @@ internal sealed class ServerMetrics
     private static readonly Counter<long> WritesDropped = Meter.CreateCounter<long>("raft.writes.dropped", "{write}", "Writes that provably will never be committed.");
     private static readonly Counter<long> WritesUnknown = Meter.CreateCounter<long>("raft.writes.unknown", "{write}", "Writes whose outcome could not be told.");
     private static readonly Counter<long> AdmissionWaits = Meter.CreateCounter<long>("raft.admission.waits", "{write}", "Writes that had to wait for room.");
+    private static readonly Counter<long> CallsRefused = Meter.CreateCounter<long>("raft.calls.refused", "{call}", "Calls refused because too much waits already (MaxWaitingBytes, MaxPendingCalls).");
+    private static readonly Counter<long> DiskQueueDrops = Meter.CreateCounter<long>("raft.disk.queue.drops", "{message}", "Requests of other members dropped because too many writes wait for the disk.");
     private static readonly Counter<long> Batches = Meter.CreateCounter<long>("raft.batches", "{batch}", "Output batches of the protocol.");
     private static readonly Counter<long> Truncations = Meter.CreateCounter<long>("raft.truncations", "{truncation}", "Times that another leader's entries replaced some of the log.");
     private static readonly Counter<long> Reads = Meter.CreateCounter<long>("raft.reads", "{read}", "Read barriers that this leader was asked for.");
@@ -80,7 +82,7 @@ internal sealed class ServerMetrics
         _time = time;
 
         // A series that is not there cannot be alerted on: what is rare begins at 0.
-        foreach (Counter<long> counter in (Counter<long>[])[MessagesMisdirected, LeaderChanges, EntriesApplied, WritesDropped, WritesUnknown, AdmissionWaits, Batches, Truncations, Reads,
+        foreach (Counter<long> counter in (Counter<long>[])[MessagesMisdirected, LeaderChanges, EntriesApplied, WritesDropped, WritesUnknown, AdmissionWaits, CallsRefused, DiskQueueDrops, Batches, Truncations, Reads,
             SnapshotsTaken, SnapshotsInstalled, SnapshotBytesSent, SnapshotBytesReceived, TransfersFailed, ConfigurationChanges])
             counter.Add(0, _group);
         foreach (string kind in (string[])["vote", "pre_vote"])
@@ -168,6 +170,11 @@ internal sealed class ServerMetrics
     public void OnUnknown() => WritesUnknown.Add(1, _group);
 
     public void OnAdmissionWait() => AdmissionWaits.Add(1, _group);
+
+    /// <summary>Any thread.</summary>
+    public void OnRefused() => CallsRefused.Add(1, _group);
+
+    public void OnDiskQueueFull() => DiskQueueDrops.Add(1, _group);
 
     public void OnSnapshotTaken(TimeSpan taken)
     {

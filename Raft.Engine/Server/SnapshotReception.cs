@@ -73,7 +73,7 @@ internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage,
         if (content.Term == Term && content.Snapshot.Index > server.Protocol.CommitIndex)
             return;
 
-        content.Abort.Cancel();
+        server.Quietly(content.Abort.Cancel);
         Run();
     }
 
@@ -86,9 +86,11 @@ internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage,
         if (_next is { } next)
             Refuse(next);
         _next = null;
-        _content?.Abort.Cancel();
-        if (_content is not null)
+        if (_content is { } content)
+        {
+            server.Quietly(content.Abort.Cancel);
             Run();
+        }
     }
 
     private void Process(RemoteChunk chunk)
@@ -254,9 +256,20 @@ internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage,
 
 /// <summary>A chunk that a leader sent us.</summary>
 internal sealed class RemoteChunk(RaftServer server, ServerId from, SnapshotChunk chunk)
-    : TaskCompletionSource<SnapshotReply>(TaskCreationOptions.RunContinuationsAsynchronously)
+    : TaskCompletionSource<SnapshotReply>(TaskCreationOptions.RunContinuationsAsynchronously), ICall
 {
+    public RaftServer Server => server;
+    public int WaitingCharge { get; set; }
+
     public void Begin() => server.Begin(this);
+
+    public void Break(Exception error) => Refuse();
+
+    public void Overloaded(string detail) => Refuse();
+
+    public void Stop(string reason) => Refuse();
+
+    public void Refuse() => TrySetResult(new SnapshotReply(server.CurrentTerm, SnapshotStatus.Refused, NextOffset: 0, LogIndex.Zero));
 
     public ServerId From { get; } = from;
     public SnapshotChunk Chunk { get; } = chunk;

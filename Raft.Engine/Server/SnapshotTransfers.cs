@@ -109,7 +109,7 @@ internal sealed class SnapshotTransfers
     private void Abort(ServerId peer)
     {
         if (_transfers.Remove(peer, out Transfer? transfer))
-            transfer.Abort.Cancel();
+            _server.Quietly(transfer.Abort.Cancel);
     }
 
     private async Task RunAsync(Transfer transfer)

@@ -5,7 +5,7 @@ using Raft.Engine.Protocol;
 namespace Raft.Engine.Server;
 
 /// <summary>Somebody who wants leadership handed over.</summary>
-internal interface ITransferCall
+internal interface ITransferCall : ICall
 {
     NodeId? Target { get; }
 
@@ -36,6 +36,10 @@ internal interface ITransferCall
 internal sealed class LocalTransfer(RaftServer server, NodeId? target, bool isStepDown, TimeSpan timeout, CancellationToken cancellation)
     : TaskCompletionSource<ServerId?>(TaskCreationOptions.RunContinuationsAsynchronously), ITransferCall, ILocalCall
 {
+    public RaftServer Server => server;
+    public int WaitingCharge { get; set; }
+    public bool IsOperators => true;
+
     public void Begin() => server.Begin(this);
 
     public NodeId? Target { get; } = target;
@@ -50,6 +54,9 @@ internal sealed class LocalTransfer(RaftServer server, NodeId? target, bool isSt
     public bool IsParked { get; set; }
     public bool IsAsking { get; set; }
     public int Detours { get; set; }
+
+    /// <summary>A leader was asked, and its answer is not known: leadership may be handed over, or not.</summary>
+    private bool MayHappen => BegunIn is not null || IsAsking || Lost is not null;
 
     public void Done(ServerId? leader)
     {
@@ -71,12 +78,16 @@ internal sealed class LocalTransfer(RaftServer server, NodeId? target, bool isSt
 
     public void Cancel() => TimedOut(
         "The caller did not wait for how the transfer of leadership ends.",
-        BegunIn is not null || IsAsking || Lost is not null ? WriteOutcome.Unknown : WriteOutcome.NotSubmitted);
+        MayHappen ? WriteOutcome.Unknown : WriteOutcome.NotSubmitted);
+
+    public void Break(Exception error) => Fail(ILocalCall.Broken(error));
+
+    public void Overloaded(string detail) => TrySetException(new OverloadedException(detail));
 
     public void Stop(string reason)
     {
         Cancellation.Unregister();
-        TrySetException(new StoppedException(reason, BegunIn is not null || IsAsking ? WriteOutcome.Unknown : WriteOutcome.NotSubmitted));
+        TrySetException(new StoppedException(reason, MayHappen ? WriteOutcome.Unknown : WriteOutcome.NotSubmitted));
     }
 
     public void Fail(RaftException error)
@@ -87,21 +98,27 @@ internal sealed class LocalTransfer(RaftServer server, NodeId? target, bool isSt
 }
 
 /// <summary>A transfer that another member forwarded to us.</summary>
-internal sealed class RemoteTransfer(RaftServer server, ServerId from, NodeId? target, long deadline)
-    : TaskCompletionSource<LeaderReply>(TaskCreationOptions.RunContinuationsAsynchronously), ITransferCall
+internal sealed class RemoteTransfer(RaftServer server, ServerId from, NodeId? target, long deadline) : RemoteCall(server, from), ITransferCall
 {
-    public void Begin() => server.Begin(this);
+    public override void Begin() => Server.Begin(this);
 
-    public ServerId From { get; } = from;
     public NodeId? Target { get; } = target;
     public long Deadline { get; } = deadline;
-    public bool HasEnded => Task.IsCompleted;
     public Term? BegunIn { get; set; }
     public ServerId? Lost { get; set; }
     public bool IsParked { get; set; }
 
-    public void Done(ServerId? leader) => TrySetResult(new TransferDoneReply(leader));
-    public void Refused(CallRefusal reason, string detail) => TrySetResult(new CallRefusedReply(reason, detail));
-    public void TimedOut(string detail, WriteOutcome outcome) => TrySetResult(new CallRefusedReply(CallRefusal.TimedOut, detail));
-    public void Elsewhere() => TrySetResult(server.NotLeaderReply());
+    public void Done(ServerId? leader) => Answer(new TransferDoneReply(leader));
+    public void Refused(CallRefusal reason, string detail) => Answer(new CallRefusedReply(reason, detail));
+    public void TimedOut(string detail, WriteOutcome outcome) => Answer(new CallRefusedReply(CallRefusal.TimedOut, detail));
+    public void Elsewhere() => Answer(Server.NotLeaderReply());
+
+    /// <summary>One that has begun may succeed without this server. Asked again, leadership would move twice.</summary>
+    public override void Stop(string reason)
+    {
+        if (BegunIn is null)
+            base.Stop(reason);
+        else
+            Answer(new CallFailedReply($"{Server.Id.Node} stopped while it handed leadership over: {reason}"));
+    }
 }

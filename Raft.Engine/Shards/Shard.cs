@@ -43,16 +43,22 @@ public sealed class Shard : IShard, IAsyncDisposable
     /// <summary>The shard failed, with what posted work let out. Raised on the shard's thread, once.</summary>
     public event Action<Exception>? Failed;
 
-    public bool Post(SendOrPostCallback work, object? state) => _mailbox.TryAdd(work, state);
+    public bool Post(SendOrPostCallback work, object? state)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        return _mailbox.TryAdd(work, state);
+    }
 
     public IDisposable StartTimer(TimeSpan period, Action work)
     {
+        ArgumentNullException.ThrowIfNull(work);
         this.Verify();
         return _timers.Start(period, work);
     }
 
     public void Defer(SendOrPostCallback work, object? state)
     {
+        ArgumentNullException.ThrowIfNull(work);
         this.Verify();
         _deferred.Add(new Mailbox.Item(work, state));
     }

@@ -10,7 +10,9 @@ internal sealed class ShardTimers(TimeProvider time)
     public IDisposable Start(TimeSpan period, Action work)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(period, TimeSpan.Zero);
-        long ticks = Math.Max(1, (long)(period.TotalSeconds * time.TimestampFrequency));
+
+        // A period beyond any life: the next one is due before the time stamps end.
+        long ticks = (long)Math.Clamp(period.TotalSeconds * time.TimestampFrequency, 1, long.MaxValue / 4);
         Timer? other = _timers.Find(timer => timer.Period == ticks && !timer.IsDisposed);
         var timer = new Timer(work, ticks) { Due = other?.Due ?? time.GetTimestamp() + ticks };
         _timers.Add(timer);

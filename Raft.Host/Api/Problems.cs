@@ -12,7 +12,7 @@ public static class Problems
     private const string RetryWithKey = "Retry with the same Idempotency-Key to learn the outcome; without one, read before you write again.";
     private const string RetrySafely = "Nothing was written: it is safe to try again, here or at another node.";
 
-    private const string RetryLater = "Nothing was written: try again later, with fewer requests at once. If it lasts, look at raft_storage_sync_seconds and at Raft:Limits:MaxUncommittedBytes.";
+    private const string RetryLater = "Nothing was done: try again later, with fewer requests at once. If it lasts, look at raft_storage_sync_seconds and at Raft:Limits:MaxUncommittedBytes.";
 
     /// <summary>What a failed call on a server means to the client.</summary>
     public static Problem From(RaftException error) => error switch
@@ -20,7 +20,7 @@ public static class Problems
         CommandTooBigException e => TooLarge(e.Limit) with { Detail = $"The command has {e.Size} bytes with its header; the limit is {e.Limit} (Raft:Limits:MaxCommandBytes and room for the header)." },
         DroppedEntryException => Unavailable("dropped", "The write was overtaken", error.Message),
         NotLeaderException => Unavailable("no-leader", "No leader", error.Message),
-        OverloadedException => new Problem(429, "overloaded", "The leader has no room", error.Message) { RetryAfter = 1, Remedy = RetryLater },
+        OverloadedException => new Problem(429, "overloaded", "There is no room for the request", error.Message) { RetryAfter = 1, Remedy = RetryLater },
         OutOfSpaceException => new Problem(507, "out-of-space", "The leader's disk is nearly full", error.Message)
         { RetryAfter = 10, Remedy = "Nothing was written, and reads go on. Free space on the leader's disk, or make it larger; then try again." },
         RaftTimeoutException { Outcome: WriteOutcome.NotSubmitted } => Unavailable("no-quorum", "Not served in time", error.Message),

@@ -27,6 +27,7 @@ internal static class ServerSettings
         // The option is about bodies; what is stored has the store's header before it.
         MaxCommandBytes = options.Limits.MaxCommandBytes + StoreCommands.HeaderBytesMax,
         MaxUncommittedBytes = options.Limits.MaxUncommittedBytes,
+        MaxWaitingBytes = options.Limits.MaxUncommittedBytes,       // as much again may wait
         // A forwarded write that finds no room is refused while its client still listens.
         ForwardTimeout = TimeSpan.FromMilliseconds(options.RequestTimeoutMs * 0.75),
         SnapshotFloorBytes = options.Limits.SnapshotFloorBytes,

@@ -92,7 +92,7 @@ internal static class CallCodec
         writer.UInt64(id);
         switch (reply)
         {
-            case null:
+            case null or CallFailedReply:
                 writer.Byte(0);
                 break;
             case EntryAddedReply added:

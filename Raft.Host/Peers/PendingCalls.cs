@@ -49,13 +49,8 @@ internal sealed class PendingCalls(ServerId server)
     /// <summary>A reply that nobody waits for any more is ignored.</summary>
     public void Complete(ulong id, LeaderReply? reply)
     {
-        if (!_calls.TryRemove(id, out PendingCall? call))
-            return;
-
-        if (reply is null)
-            call.Fail(new TransportException($"The call failed on {server.Node}; it may have had an effect."));
-        else
-            call.Succeed(reply);
+        if (_calls.TryRemove(id, out PendingCall? call))
+            call.Succeed(reply ?? new CallFailedReply($"The call failed on {server.Node}; it may have had an effect."));
     }
 
     /// <summary>The server there does not run the group: nobody has heard the call.</summary>

@@ -98,10 +98,10 @@ public sealed class LimitsOptions
     /// <summary>The largest command: one body, or one batch. Default 1 MiB.</summary>
     public int MaxCommandBytes { get; set; } = 1 << 20;
 
-    /// <summary>Admitted and not yet applied, per group. Default 16 MiB.</summary>
+    /// <summary>Admitted and not yet applied, per group; as much again may wait for room, for a leader or for its answer. Default 16 MiB.</summary>
     public long MaxUncommittedBytes { get; set; } = 16L << 20;
 
-    /// <summary>The same over all groups of the process. Default 256 MiB.</summary>
+    /// <summary>The same over all groups of the process; a quarter of it again may wait. Default 256 MiB.</summary>
     public long MaxTotalBytes { get; set; } = 256L << 20;
 
     /// <summary>Recent entries kept in memory for lagging peers, per group. Default 8 MiB.</summary>

@@ -46,6 +46,9 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
     /// <summary>False loses the call's reply: it arrived, and nobody will know.</summary>
     public Func<LeaderCall, bool>? ReplyFilter { get; set; }
 
+    /// <summary>Answers a call in the place of the server that is asked; null: it is handed to the server.</summary>
+    public Func<LeaderCall, LeaderReply?>? CallFilter { get; set; }
+
     /// <summary>How much longer a call's reply takes.</summary>
     public Func<LeaderCall, TimeSpan>? ReplyDelay { get; set; }
 
@@ -196,6 +199,9 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
         public bool IsGone { get; set; }
         public IRaftRpcHandler? Handler { get; private set; }
         public Configuration? Configuration { get; private set; }
+
+        /// <summary>Called when the server stops it.</summary>
+        public Action? Stopping { get; set; }
         public bool IsPaused { get; set; }
 
         public void Start(IRaftRpcHandler handler) => Handler = handler;
@@ -258,7 +264,7 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
             if (IsGone)
                 reply.TrySetException(new TransportException("The connection ended."));
             else if (network.IsOpen(from.Server, Server) && network.IsAccepted(from, this))
-                _ = AnswerAsync(from, Handler?.ReceiveCallAsync(from.Server, call), call, reply);
+                _ = AnswerAsync(from, network.CallFilter?.Invoke(call) is { } instead ? Task.FromResult(instead) : Handler?.ReceiveCallAsync(from.Server, call), call, reply);
         }
 
         /// <param name="from">Who asks.</param>
@@ -298,6 +304,7 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
         {
             _isStopped = true;
             Handler = null;
+            Stopping?.Invoke();
         }
 
         public IPeerLiveness ViewOf(GroupId group) => this;

@@ -95,7 +95,15 @@ internal sealed class RunPlan
             MaxApplyEntries = random.Next(2) == 0 ? 1 : 64,
             DiskStall = TimeSpan.FromMilliseconds(500),
         };
-        return settings with { SnapshotSendBytesPerSecond = random.Next(3) == 0 ? 8 << 10 : 0 };
+        settings = settings with { SnapshotSendBytesPerSecond = random.Next(3) == 0 ? 8 << 10 : 0 };
+
+        // Not drawn but derived, so that the rest of every run's plan stays as it was.
+        return settings with
+        {
+            MaxWaitingBytes = settings.MaxUncommittedBytes switch { 5 << 10 => 2 << 10, 64 << 10 => 8 << 10, _ => 16 << 20 },
+            MaxPendingCalls = settings.SnapshotChunkBytes == 300 && settings.MaxApplyEntries == 1 ? 2 : 131_072,
+            MaxQueuedBatches = settings.MaxApplyEntries == 1 ? 16 : 1_024,
+        };
     }
 
     private static List<PlannedEvent> Draw(RunSettings settings, Random random)
