@@ -1,5 +1,6 @@
 using Raft.Host;
 using Raft.Host.Hosting;
+using Raft.Host.Memory;
 using Raft.Host.Settings;
 
 try
@@ -11,6 +12,7 @@ try
         return 0;
     }
 
+    OutOfMemory.EndsProcess();
     bool startsAgain;
     do
     {

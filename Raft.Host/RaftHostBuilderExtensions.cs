@@ -1,7 +1,9 @@
 using Microsoft.Extensions.Configuration.Memory;
 using OpenTelemetry.Metrics;
+using Raft.Engine.Server;
 using Raft.Host.Api;
 using Raft.Host.Hosting;
+using Raft.Host.Memory;
 using Raft.Host.Monitoring;
 using Raft.Host.Peers;
 using Raft.Host.Settings;
@@ -77,6 +79,9 @@ public static class RaftHostBuilderExtensions
         services.AddSingleton<NodeRestart>();
         services.AddSingleton<RequestsInFlight>();
         services.AddSingleton<GroupRegistry>();
+        services.AddSingleton(static provider => new MemoryBudget(provider.GetRequiredService<NodeSettings>().Raft.Limits.MaxTotalBytes));
+        services.AddSingleton(static provider => new StateBudget(
+            provider.GetRequiredService<NodeSettings>().Raft.Limits.MaxStateBytes, provider.GetRequiredService<MemoryBudget>()));
         services.AddSingleton<GroupsHost>();
         services.AddSingleton<Caretaker>();
         services.AddSingleton<PeerSightings>();

@@ -57,6 +57,70 @@ public sealed class AdmissionTests
     });
 
     [Fact]
+    public void A_leader_whose_gate_is_closed_refuses_its_own_the_waiting_and_the_forwarded_commands() => Cluster.Run(3, seed: 103, settings: Small, scenario: async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        leader.Machine.Hold();
+        List<Task<AddedEntry>> first = [.. Enumerable.Range(0, 15).Select(n => leader.AddAsync(Command(n)))];
+        Task<AddedEntry> waiting = leader.AddAsync(Command(15));
+        await cluster.PassAsync(0.2);
+
+        leader.Gate.Closed = "The memory budget is used up.";
+        leader.Machine.Release();
+
+        OutOfMemoryBudgetException refused = await Expect.FailsAsync<OutOfMemoryBudgetException>(waiting);
+        Assert.Equal((WriteOutcome.NotSubmitted, "The memory budget is used up."), (refused.Outcome, refused.Message));
+        await Expect.FailsAsync<OutOfMemoryBudgetException>(leader.AddAsync(Command(16)));
+        await Expect.FailsAsync<OutOfMemoryBudgetException>(followers[0].AddAsync(Command(17)));
+        await Expect.AllAsync(first);
+        await leader.ReadAsync();
+        await leader.Server.AddSystemEntryAsync(new byte[] { 1 }, WaitFor.Committed, CancellationToken.None);
+
+        leader.Gate.Closed = null;
+        await followers[0].AddAsync(Command(18));
+        await cluster.ConvergesToAsync([.. Enumerable.Range(0, 15).Select(Command), "\u0001", Command(18)]);
+    });
+
+    [Fact]
+    public void A_follower_whose_gate_is_closed_forwards_nothing_and_applies_what_the_leader_appends() => Cluster.Run(3, seed: 104, scenario: async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        followers[0].Gate.Closed = "The memory budget is used up.";
+
+        await Expect.FailsAsync<OutOfMemoryBudgetException>(followers[0].AddAsync(Command(1)));
+        await leader.AddAsync(Command(2));
+        await followers[1].AddAsync(Command(3));
+        await followers[0].Server.AddSystemEntryAsync(new byte[] { 1 }, WaitFor.Committed, CancellationToken.None);
+
+        await cluster.ConvergesToAsync([Command(2), Command(3), "\u0001"]);
+    });
+
+    [Fact]
+    public void A_new_leader_whose_state_is_behind_its_log_does_not_ask_its_gate_before_it_has_caught_up() => Cluster.Run(3, seed: 105, scenario: async cluster =>
+    {
+        (Member old, Member[] followers) = await cluster.RolesAsync();
+        foreach (Member follower in followers)
+        {
+            follower.Gate.NeedsAll = true;
+            follower.Machine.Hold();
+        }
+
+        for (int n = 0; n < 5; n++)
+            await old.AddAsync(Command(n));
+        old.Crash();
+        Member leader = await cluster.LeaderAsync(otherThan: old);
+        Task<AddedEntry> call = leader.AddAsync(Command(5));
+        await cluster.PassAsync(2);
+        Assert.False(call.IsCompleted);
+        Assert.Equal(0, leader.Server.Status.AdmittedBytes);
+
+        // The state that it has then is what fills its budget.
+        leader.Gate.Closed = "The memory budget is used up.";
+        leader.Machine.Release();
+        await Expect.FailsAsync<OutOfMemoryBudgetException>(call);
+    });
+
+    [Fact]
     public void A_group_without_quorum_holds_its_share_and_no_more() => Cluster.Run(3, seed: 92, settings: Small, scenario: async cluster =>
     {
         (Member leader, _) = await cluster.RolesAsync();

@@ -116,6 +116,9 @@ internal sealed class Member
     public bool IsLeader => Server.Role == Role.Leader;
     public MemoryBudget? Budget { get; set; }
 
+    /// <summary>Which commands its server accepts.</summary>
+    public Gate Gate { get; } = new();
+
     public async Task StartAsync()
     {
         _start++;
@@ -128,7 +131,7 @@ internal sealed class Member
             Protocol = new ProtocolSettings { Self = Id, StartCount = _start },
         });
         Server = new RaftServer(
-            new RaftServerParts(Cluster.Group, Shard, Endpoint, Disk.Open(), Machine, Endpoint, new TraceLogger(_cluster.World, Id)) { Budget = Budget },
+            new RaftServerParts(Cluster.Group, Shard, Endpoint, Disk.Open(), Machine, Endpoint, new TraceLogger(_cluster.World, Id)) { Budget = Budget, Gate = Gate },
             settings with { Protocol = settings.Protocol with { Self = Id, StartCount = _start } });
         await Server.StartAsync(CancellationToken.None);
         IsUp = true;
@@ -175,4 +178,25 @@ internal sealed class TraceLogger(World world, ServerId server) : ILogger
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
         world.Trace($"{server.Node} {formatter(state, exception)}{(exception is null ? "" : " " + exception)}");
+}
+
+/// <summary>Refuses commands while it is closed; for the tests' memory budget.</summary>
+internal sealed class Gate : ICommandGate
+{
+    private volatile string? _closed;
+
+    /// <summary>Why commands are refused; null: they are not.</summary>
+    public string? Closed
+    {
+        get => _closed;
+        set => _closed = value;
+    }
+
+    /// <summary>Decides only when everything of earlier leaders is applied.</summary>
+    public bool NeedsAll { get; set; }
+
+    public bool CanDecide(long unappliedEntries) => !NeedsAll || unappliedEntries == 0;
+
+    public CommandRefusal? Check(ReadOnlyMemory<byte> command) =>
+        _closed is { } reason ? new CommandRefusal(CallRefusal.OutOfMemoryBudget, reason) : null;
 }

@@ -81,6 +81,10 @@ public sealed class OverloadedException(string detail) : RaftException(detail, W
 /// <summary>The leader takes no commands: its disk is nearly full. Nothing was submitted: come again once there is room.</summary>
 public sealed class OutOfSpaceException(string detail) : RaftException(detail, WriteOutcome.NotSubmitted);
 
+/// <summary>The command would make the state larger than a node's memory allows. Nothing was submitted: what makes the state smaller
+/// is still accepted, and so are reads.</summary>
+public sealed class OutOfMemoryBudgetException(string detail) : RaftException(detail, WriteOutcome.NotSubmitted);
+
 /// <summary>The caller's time was up, or it cancelled, before anything was submitted (a write) or confirmed (a read). The
 /// message names the voters that are not alive when a quorum is missing.</summary>
 public sealed class RaftTimeoutException(string detail, WriteOutcome outcome = WriteOutcome.NotSubmitted) : RaftException(detail, outcome);

@@ -130,6 +130,9 @@ public enum CallRefusal : byte
 
     /// <summary>The leader's disk is nearly full.</summary>
     OutOfSpace = 11,
+
+    /// <summary>The memory budget of a member that must hold the state is used up, and the command would make the state larger.</summary>
+    OutOfMemoryBudget = 12,
 }
 
 /// <summary>A piece of a snapshot on its way from the leader. Without bytes it asks where to go on.</summary>

@@ -1,3 +1,4 @@
+using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
 namespace Raft.Engine.Server;
@@ -170,6 +171,6 @@ internal interface IAppend : ICall
 
     void Expire();
 
-    /// <summary>This leader takes no commands; nothing was appended.</summary>
-    void OutOfSpace(string reason);
+    /// <summary>This server does not accept the command; nothing was appended.</summary>
+    void Refuse(CommandRefusal refusal);
 }

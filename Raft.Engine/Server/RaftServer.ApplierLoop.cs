@@ -141,8 +141,11 @@ public sealed partial class RaftServer
         bool madeRoom = _admission.ReleaseUpTo(index);
         _reception.Review();
         Publish();                      // before anybody who waits can look
-        if (madeRoom || _protocol.HasOutput)
+        if (madeRoom || _waitsForApplied || _protocol.HasOutput)
+        {
+            _waitsForApplied = false;
             SchedulePoll();
+        }
     }
 
     private void EndAppliedReads(LogIndex upTo)

@@ -33,9 +33,18 @@ public sealed partial class RaftServer
         else if (!Settings.ForwardCalls)
             EndFailed(write, new NotLeaderException(_protocol.Leader));
         else if (_protocol.Leader is { } leader && leader != Id)
-            Forward(write, leader);
+            ForwardUnlessRefused(write, leader);
         else
             Park(write);
+    }
+
+    /// <summary>The result is needed here as well: what this node has no memory for is refused before it travels.</summary>
+    private void ForwardUnlessRefused(LocalWrite write, ServerId leader)
+    {
+        if (write.Kind == EntryKind.Command && _gate?.Check(write.Command) is { } refusal)
+            write.Refuse(refusal);
+        else
+            Forward(write, leader);
     }
 
     /// <summary>Until a leader is known, or the next tick.</summary>
@@ -68,10 +77,16 @@ public sealed partial class RaftServer
             return true;
         }
 
-        if (append.Kind == EntryKind.Command && CommandStop is { } reason)
+        if (append.Kind == EntryKind.Command)
         {
-            append.OutOfSpace(reason);
-            return true;
+            if (RefusalOf(append, out bool mustWait) is { } refusal)
+            {
+                append.Refuse(refusal);
+                return true;
+            }
+
+            if (mustWait)
+                return false;
         }
 
         // While leadership is handed over writers wait for how it ends (rule 10); while the disk hangs, for the disk.
@@ -94,6 +109,28 @@ public sealed partial class RaftServer
         append.Appended(entry);
         SchedulePoll();
         return true;
+    }
+
+    /// <param name="append">A command, on the leader.</param>
+    /// <param name="mustWait">What earlier leaders appended is not applied yet, and the gate cannot decide without it.</param>
+    private CommandRefusal? RefusalOf(IAppend append, out bool mustWait)
+    {
+        mustWait = false;
+        if (CommandStop is { } reason)
+            return new CommandRefusal(CallRefusal.OutOfSpace, reason);
+        if (_gate is null)
+            return null;
+
+        if (_caughtUpInTerm != _protocol.CurrentTerm)
+        {
+            // An applied entry of our own term: everything of earlier ones is applied too.
+            if (_protocol.TermAt(_appliedIndex) == _protocol.CurrentTerm)
+                _caughtUpInTerm = _protocol.CurrentTerm;
+            else
+                mustWait = _waitsForApplied = !_gate.CanDecide(_protocol.LastIndex - _appliedIndex);
+        }
+
+        return mustWait ? null : _gate.Check(append.Command);
     }
 
     private void AdmitWaiting()
@@ -186,8 +223,8 @@ public sealed partial class RaftServer
                 EndFailed(write, new RaftTimeoutException(refused.Detail));
                 break;
 
-            case CallRefusedReply { Reason: CallRefusal.OutOfSpace } refused:
-                EndFailed(write, new OutOfSpaceException(refused.Detail));
+            case CallRefusedReply { Reason: CallRefusal.OutOfSpace or CallRefusal.OutOfMemoryBudget } refused:
+                EndRefused(write, refused.Reason, refused.Detail);
                 break;
 
             case CallRefusedReply { Reason: CallRefusal.TooBig }:
@@ -227,7 +264,7 @@ public sealed partial class RaftServer
         else if (knowsBetter)
             Route(write);
         else if (named is { } leader && leader != asked && leader != Id)
-            Forward(write, leader);
+            ForwardUnlessRefused(write, leader);
         else
             Park(write);
     }
@@ -362,7 +399,8 @@ public sealed partial class RaftServer
         EndFailed(write, new CommitStatusUnknownException(detail, error));
     }
 
-    internal void EndOutOfSpace(LocalWrite write, string reason) => EndFailed(write, new OutOfSpaceException(reason));
+    internal void EndRefused(LocalWrite write, CallRefusal reason, string detail) => EndFailed(
+        write, reason == CallRefusal.OutOfMemoryBudget ? new OutOfMemoryBudgetException(detail) : new OutOfSpaceException(detail));
 
     internal void EndUnsubmitted(LocalWrite write)
     {

@@ -42,6 +42,9 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private readonly ILogger _logger;
     private readonly ServerMetrics _metrics;
     private readonly MemoryBudget? _budget;
+    private readonly ICommandGate? _gate;
+    private Term _caughtUpInTerm;                           // leader: all of earlier terms is applied
+    private bool _waitsForApplied;                          // commands wait until more of it is
 
     // Life
     private readonly CancellationTokenSource _stopping = new();
@@ -130,6 +133,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         _liveness = parts.FailureDetector.ViewOf(parts.Group);
         _logger = parts.Logger;
         _budget = parts.Budget;
+        _gate = parts.Gate;
         _metrics = new ServerMetrics(parts.MetricsLabel ?? parts.Group.Value, parts.Shard.Time);
         _freshness = new Freshness(parts.Shard.Time);
         _transfers = new SnapshotTransfers(this, parts, _metrics);

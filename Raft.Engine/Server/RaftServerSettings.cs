@@ -12,6 +12,9 @@ public sealed record RaftServerParts(
     /// <summary>The budget that all groups of the process share; null: each has only its own.</summary>
     public MemoryBudget? Budget { get; init; }
 
+    /// <summary>What commands may enter the log, beside the budgets; null: all.</summary>
+    public ICommandGate? Gate { get; init; }
+
     /// <summary>The value of the label <c>group</c> of this server's metrics; null: the group's id. A process of very many groups
     /// gives the same to all but some, because each value costs whoever keeps the series.</summary>
     public string? MetricsLabel { get; init; }

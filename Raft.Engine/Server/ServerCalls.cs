@@ -103,7 +103,7 @@ internal sealed class LocalWrite(RaftServer server, EntryKind kind, ReadOnlyMemo
     public void Appended(EntryId entry) => server.OnOwnAppended(this, entry);
     public void NotLeader() => server.Route(this);
     public void Expire() => server.EndUnsubmitted(this);
-    public void OutOfSpace(string reason) => server.EndOutOfSpace(this, reason);
+    public void Refuse(CommandRefusal refusal) => server.EndRefused(this, refusal.Reason, refusal.Detail);
 
     public void Cancel()
     {
@@ -151,7 +151,7 @@ internal sealed class RemoteWrite(RaftServer server, ServerId from, AddEntryCall
     public void NotLeader() => Answer(Server.NotLeaderReply());
 
     public void Expire() => Answer(Server.ExpiredReply());
-    public void OutOfSpace(string reason) => Answer(new CallRefusedReply(CallRefusal.OutOfSpace, reason));
+    public void Refuse(CommandRefusal refusal) => Answer(new CallRefusedReply(refusal.Reason, refusal.Detail));
 }
 
 /// <summary>Somebody who waits for a read barrier of this leader.</summary>

@@ -2,12 +2,13 @@ using System.Collections.Concurrent;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Host.Hosting;
+using Raft.Host.Memory;
 using Raft.Host.StateMachine;
 
 namespace Raft.Host.Api;
 
 /// <summary>What every data route needs: the group that it is for, a deadline, and the way into the log.</summary>
-internal sealed class ApiServices(ApiSettings settings, GroupRegistry groups, NodeState state)
+internal sealed class ApiServices(ApiSettings settings, GroupRegistry groups, NodeState state, BodyBudget bodies)
 {
     /// <summary>Until clients authenticate, all are one principal.</summary>
     public const string Principal = "anonymous";
@@ -141,6 +142,7 @@ internal sealed class ApiServices(ApiSettings settings, GroupRegistry groups, No
     /// <exception cref="ProblemException">408 or 413.</exception>
     public async ValueTask<CommandReader.Body> ReadBodyAsync(HttpContext context, int headerBytes, int limit, CancellationToken cancellation)
     {
+        await TakeMemoryAsync(context, limit, cancellation);
         try
         {
             return await CommandReader.ReadAsync(context, headerBytes, limit, cancellation);
@@ -149,6 +151,24 @@ internal sealed class ApiServices(ApiSettings settings, GroupRegistry groups, No
         {
             throw new ProblemException(
                 Problems.OfStatus(StatusCodes.Status408RequestTimeout, $"The body did not arrive within {Settings.RequestTimeoutMs} ms.") with { EndsConnection = true });
+        }
+    }
+
+    /// <summary>Room for a large body, until the request ends. The body is not read before.</summary>
+    /// <exception cref="ProblemException">429: there was none in time.</exception>
+    private async ValueTask TakeMemoryAsync(HttpContext context, int limit, CancellationToken cancellation)
+    {
+        long bytes = Math.Min(context.Request.ContentLength ?? limit, limit);       // what is longer is refused unread
+        if (bytes <= BodyBudget.SmallBytes)
+            return;
+
+        try
+        {
+            context.Response.RegisterForDispose(await bodies.TakeAsync(bytes, cancellation));
+        }
+        catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
+        {
+            throw new ProblemException(Problems.NoRoomForBody(bodies.HeldBytes, bodies.MaxBytes));
         }
     }
 

@@ -23,6 +23,8 @@ public static class Problems
         OverloadedException => new Problem(429, "overloaded", "There is no room for the request", error.Message) { RetryAfter = 1, Remedy = RetryLater },
         OutOfSpaceException => new Problem(507, "out-of-space", "The leader's disk is nearly full", error.Message)
         { RetryAfter = 10, Remedy = "Nothing was written, and reads go on. Free space on the leader's disk, or make it larger; then try again." },
+        OutOfMemoryBudgetException => new Problem(507, "out-of-memory-budget", "The memory budget is used up", error.Message)
+        { RetryAfter = 10, Remedy = "Nothing was written. Reads and deletes are still served: delete keys, or give the nodes more memory (Raft:Limits:MaxStateBytes); then try again." },
         RaftTimeoutException { Outcome: WriteOutcome.NotSubmitted } => Unavailable("no-quorum", "Not served in time", error.Message),
         NotMemberException => Unavailable("not-a-member", "This node is no member of the group", error.Message),
         DestinationNotAliveException => Unavailable("no-leader", "The leader cannot be reached", error.Message),
@@ -69,6 +71,11 @@ public static class Problems
     public static Problem TooLarge(long limit) =>
         new(413, "too-large", "The body is too large", $"The body has more than {limit} bytes (Raft:Limits:MaxCommandBytes).")
         { Number = ("limit", limit), EndsConnection = true };
+
+    public static Problem NoRoomForBody(long heldBytes, long maxBytes) =>
+        new(429, "overloaded", "This node has no room for the body",
+            $"The bodies of requests under way hold {heldBytes} of {maxBytes} bytes (Raft:Limits:MaxTotalBytes) on this node, until the time was up. Nothing was submitted.")
+        { RetryAfter = 1, Remedy = RetryLater, EndsConnection = true };
 
     public static Problem BadRequest(string name, string detail) => new(400, name, "The request makes no sense", detail);
 

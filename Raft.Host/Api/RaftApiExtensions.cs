@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Raft.Engine.Errors;
 using Raft.Host.Hosting;
+using Raft.Host.Memory;
 using Raft.Host.Settings;
 
 namespace Raft.Host.Api;
@@ -12,6 +13,7 @@ public static class RaftApiExtensions
     public static IServiceCollection AddRaftApi(this IServiceCollection services)
     {
         services.TryAddSingleton(static provider => ApiSettings.Of(provider.GetRequiredService<NodeSettings>().Raft));
+        services.TryAddSingleton(static provider => new BodyBudget(provider.GetRequiredService<NodeSettings>().Raft.Limits.MaxTotalBytes));
         services.AddSingleton<ApiServices>();
         services.AddSingleton<EntriesEndpoints>();
         services.AddSingleton<KeyValueEndpoints>();

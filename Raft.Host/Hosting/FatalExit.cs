@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Raft.Host.Memory;
 
 namespace Raft.Host.Hosting;
 
@@ -15,6 +16,9 @@ public static class FatalExit
     [DoesNotReturn]
     public static void Now(ILogger logger, Exception? error, string reason)
     {
+        if (OutOfMemory.IsCauseOf(error))
+            OutOfMemory.End();
+
         logger.Stops(error, reason);
 
         // The console logger writes behind; this line must be out before the end.

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
+using Raft.Host.Memory;
 using Raft.Host.Settings;
 using Raft.Host.StateMachine;
 
@@ -11,6 +12,9 @@ public sealed record HostedGroup(GroupId Id, RaftServer Server, GroupStateMachin
 {
     /// <summary>The built-in state machine; null when an embedder brought another.</summary>
     public Store? Store { get; } = Machine.Inner as Store;
+
+    /// <summary>What refuses commands for which there is no memory; null when the state machine does not say what it takes.</summary>
+    internal StateGate? Gate { get; init; }
 
     /// <summary>This replica's state is not that of the others (<see cref="GroupStateMachine.HashAlarm"/>): nothing may be read from it.</summary>
     public bool IsOutOfService => Machine.HashAlarm is not null;

@@ -2,6 +2,7 @@ using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Engine.Shards;
+using Raft.Host.Memory;
 using Raft.Host.Peers;
 using Raft.Host.Settings;
 using Raft.Host.StateMachine;
@@ -14,14 +15,13 @@ namespace Raft.Host.Hosting;
 /// when the first group's log names it: then its configuration is written here, if it names this server. One that does not
 /// starts empty, and waits to be made a member.</remarks>
 internal sealed class GroupsHost(
-    NodeSettings settings, GroupRegistry groups, PeerTransport peers, StateMachineFactory factory, IServiceProvider services, ILoggerFactory logs) : IAsyncDisposable
+    NodeSettings settings, GroupRegistry groups, PeerTransport peers, StateMachineFactory factory, MemoryBudget inFlight, StateBudget states, IServiceProvider services, ILoggerFactory logs) : IAsyncDisposable
 {
     // Opening is disk reads on one thread; a few at a time keep it busy.
     private const int OpenAtOnce = 8;
 
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly HashSet<string> _running = new(StringComparer.Ordinal);
-    private readonly MemoryBudget _budget = new(settings.Raft.Limits.MaxTotalBytes);
     private NodeStore? _store;
     private ShardSet? _shards;
     private ServerId _self;
@@ -99,7 +99,8 @@ internal sealed class GroupsHost(
         IRaftStorage storage = store.Group(group);
         if (state is not null)
             storage = new PreloadedStorage(storage, state);
-        var machine = new GroupStateMachine(group, factory.Make(services, group), logs.CreateLogger<GroupStateMachine>());
+        var machine = new GroupStateMachine(group, factory.Make(services, group), logs.CreateLogger<GroupStateMachine>()) { Budget = states };
+        StateGate? gate = machine.Inner is IMeasuredState measured ? new StateGate(states, measured, _self.Node.Value, settings.Raft.Limits.MaxCommandBytes) : null;
         var server = new RaftServer(
             new RaftServerParts(
                 group,
@@ -110,13 +111,14 @@ internal sealed class GroupsHost(
                 peers.FailureDetector,
                 logs.CreateLogger<RaftServer>())
             {
-                Budget = _budget,
+                Budget = inFlight,
+                Gate = gate,
                 MetricsLabel = groups.LabelOf(group),
             },
             ServerSettings.Of(settings.Raft, _self, store.StartCount));
 
         await server.StartAsync(cancellation);
-        groups.Add(new HostedGroup(group, server, machine));
+        groups.Add(new HostedGroup(group, server, machine) { Gate = gate });
         _ = WatchAsync(server);
     }
 

@@ -239,6 +239,6 @@ internal static class CallCodec
     private static CallRefusal ReadRefusal(ref PayloadReader reader)
     {
         byte reason = reader.Byte();
-        return reason is >= (byte)CallRefusal.Overloaded and <= (byte)CallRefusal.OutOfSpace ? (CallRefusal)reason : CallRefusal.Stopped;
+        return reason is >= (byte)CallRefusal.Overloaded and <= (byte)CallRefusal.OutOfMemoryBudget ? (CallRefusal)reason : CallRefusal.Stopped;
     }
 }

@@ -10,7 +10,10 @@ public sealed record NodeSettings(RaftOptions Raft, EndpointOptions Endpoints)
     /// <param name="configuration">Of the process.</param>
     /// <param name="configure">Changes what was read, before it is checked.</param>
     /// <exception cref="SettingsException">Lists every fault.</exception>
-    public static NodeSettings Read(IConfiguration configuration, Action<RaftOptions>? configure = null)
+    public static NodeSettings Read(IConfiguration configuration, Action<RaftOptions>? configure = null) =>
+        Read(configuration, configure, MemoryDefaults.AvailableBytes);
+
+    internal static NodeSettings Read(IConfiguration configuration, Action<RaftOptions>? configure, long memoryBytes)
     {
         List<string> faults = [];
         var options = new RaftOptions();
@@ -19,12 +22,13 @@ public sealed record NodeSettings(RaftOptions Raft, EndpointOptions Endpoints)
         if (options.Groups.Count == 0)
             options.Groups.Add(new GroupOptions { Id = GroupRegistry.DefaultGroup.Value });
 
+        IReadOnlyList<string> warnings = new MemoryDefaults(options, configuration, memoryBytes).Apply(faults);
         EndpointOptions endpoints = EndpointOptions.Read(configuration, options.Security.AllowInsecure, faults);
         if (new RaftOptionsValidator().Validate(name: null, options) is { Failed: true } failed)
             faults.AddRange(failed.Failures);
 
         RequireAddresses(options, endpoints, faults);
-        return faults is [] ? new NodeSettings(options, endpoints) : throw new SettingsException(faults);
+        return faults is [] ? new NodeSettings(options, endpoints) { MemoryBytes = memoryBytes, Warnings = warnings } : throw new SettingsException(faults);
     }
 
     /// <summary>Whom it joins must learn where it is reached; an endpoint of every address does not tell.</summary>
@@ -37,6 +41,12 @@ public sealed record NodeSettings(RaftOptions Raft, EndpointOptions Endpoints)
                 $"or an entry in Raft:Members with Id '{options.NodeId}' that tells it.");
         }
     }
+
+    /// <summary>What this process may use.</summary>
+    public long MemoryBytes { get; init; } = MemoryDefaults.AvailableBytes;
+
+    /// <summary>Allowed, and probably not what is meant: said at the start.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>The data directory as a full path.</summary>
     public string DataDirectory => Path.GetFullPath(Raft.DataDirectory);

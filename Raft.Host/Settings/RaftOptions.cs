@@ -98,13 +98,17 @@ public sealed class LimitsOptions
     /// <summary>The largest command: one body, or one batch. Default 1 MiB.</summary>
     public int MaxCommandBytes { get; set; } = 1 << 20;
 
-    /// <summary>Admitted and not yet applied, per group; as much again may wait for room, for a leader or for its answer. Default 16 MiB.</summary>
+    /// <summary>Memory that the states of all groups may take (journal, keys, idempotency table, with overhead). Above, writes that would
+    /// make it larger are refused with 507; deletes and reads are served. Default 0: by the memory (<see cref="MemoryDefaults"/>).</summary>
+    public long MaxStateBytes { get; set; }
+
+    /// <summary>Admitted and not yet applied, per group; as much again may wait for room, for a leader or for its answer. Default 16 MiB, or a sixteenth of the memory.</summary>
     public long MaxUncommittedBytes { get; set; } = 16L << 20;
 
-    /// <summary>The same over all groups of the process; a quarter of it again may wait. Default 256 MiB.</summary>
+    /// <summary>The same over all groups of the process; a quarter of it again may wait. Default 256 MiB, or an eighth of the memory.</summary>
     public long MaxTotalBytes { get; set; } = 256L << 20;
 
-    /// <summary>Recent entries kept in memory for lagging peers, per group. Default 8 MiB.</summary>
+    /// <summary>Recent entries kept in memory for lagging peers, per group. Default 8 MiB, or a 32nd of the memory, divided by the groups.</summary>
     public long MaxCacheBytes { get; set; } = 8L << 20;
 
     /// <summary>With less free space than this on the data directory's file system a node leads nothing that another could lead, and takes
@@ -141,13 +145,13 @@ public sealed class JournalOptions
     /// <summary>Journal entries kept; older ones answer 410. Default 1,000,000.</summary>
     public long MaxEntries { get; set; } = 1_000_000;
 
-    /// <summary>Bytes of journal entries kept. Default 256 MiB.</summary>
+    /// <summary>Bytes of journal entries kept. Default 256 MiB, or half of Limits:MaxStateBytes, divided by the groups.</summary>
     public long MaxBytes { get; set; } = 256L << 20;
 }
 
 public sealed class IdempotencyOptions
 {
-    /// <summary>Idempotency keys kept; a table full of young keys answers 429. Default 100,000.</summary>
+    /// <summary>Idempotency keys kept; a table full of young keys answers 429. Default 100,000, or what a quarter of Limits:MaxStateBytes holds, divided by the groups.</summary>
     public int MaxKeys { get; set; } = 100_000;
 
     /// <summary>For how long a key is kept at least, by the leader's time stamps, seconds. Default 600.</summary>

@@ -30,6 +30,7 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
         Require(detector.TimeoutMs >= 2L * detector.PingMs && detector.TimeoutMs <= electionMs, "FailureDetector:TimeoutMs", detector.TimeoutMs,
             $"2 x PingMs = {2L * detector.PingMs} to TickMs x ElectionTicks = {electionMs}");
         Require(limits.MaxCommandBytes is >= 1024 and <= CommandBytesCeiling, "Limits:MaxCommandBytes", limits.MaxCommandBytes, $"1024 to {CommandBytesCeiling}");
+        Require(limits.MaxStateBytes >= 0, "Limits:MaxStateBytes", limits.MaxStateBytes, "0 (by the memory) or more");
         Require(limits.MaxUncommittedBytes >= 2L * limits.MaxCommandBytes, "Limits:MaxUncommittedBytes", limits.MaxUncommittedBytes,
             $"2 x MaxCommandBytes = {2L * limits.MaxCommandBytes} or more");
         Require(limits.MaxTotalBytes >= limits.MaxUncommittedBytes, "Limits:MaxTotalBytes", limits.MaxTotalBytes,

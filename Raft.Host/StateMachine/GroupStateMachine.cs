@@ -1,5 +1,6 @@
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
+using Raft.Host.Memory;
 
 namespace Raft.Host.StateMachine;
 
@@ -13,15 +14,20 @@ namespace Raft.Host.StateMachine;
 public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogger<GroupStateMachine> log) : IStateMachine
 {
     private readonly IHashedState? _hashed = inner as IHashedState;
+    private readonly IMeasuredState? _measured = inner as IMeasuredState;
     private readonly List<CommittedCommand> _piece = [];
     private HashRecords _records = new();
     private LogIndex _checkedThrough;       // the highest index that a check spoke of
     private LogIndex _appliedIndex;
+    private long _countedBytes;             // of the inner state, in the budget
     private volatile IReadOnlyList<CreatedGroup> _createdGroups = [];
     private volatile HashCheck? _pendingHashCheck;
     private volatile HashAlarm? _hashAlarm;
 
     public IStateMachine Inner { get; } = inner;
+
+    /// <summary>The node's budget that the inner state is counted in, if it is an <see cref="IMeasuredState"/>; null: none.</summary>
+    public StateBudget? Budget { get; init; }
 
     /// <summary>Groups that this group's log created, in its order. From any thread; the list never changes, a new one takes its place.</summary>
     public IReadOnlyList<CreatedGroup> CreatedGroups => _createdGroups;
@@ -47,9 +53,15 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
         // Index and time never fall: where the last command is not due, none is.
         CommittedCommand last = commands[^1];
         _appliedIndex = last.Index;
-        return IsRecordDue(last) || HoldsSystemCommand(commands)
+        ValueTask<IReadOnlyList<object?>> applied = IsRecordDue(last) || HoldsSystemCommand(commands)
             ? ApplyInPiecesAsync(commands, cancellation)
             : Inner.ApplyAsync(commands, cancellation);
+        if (Budget is null || _measured is null)
+            return applied;
+        if (!applied.IsCompletedSuccessfully)
+            return MeasureAsync(applied);
+        Measure();
+        return applied;
     }
 
     public IStateSnapshot TakeSnapshot()
@@ -63,6 +75,7 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
     {
         GroupSnapshotHeader header = await GroupSnapshotHeader.ReadAsync(content, cancellation);
         await Inner.LoadSnapshotAsync(content, cancellation);
+        Measure();
 
         IReadOnlyList<CreatedGroup> before = _createdGroups;
         _appliedIndex = header.AppliedIndex;
@@ -78,6 +91,23 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
             if (!before.Any(known => known.Id == created.Id))
                 GroupCreated?.Invoke(created);
         }
+    }
+
+    private async ValueTask<IReadOnlyList<object?>> MeasureAsync(ValueTask<IReadOnlyList<object?>> applied)
+    {
+        IReadOnlyList<object?> results = await applied;
+        Measure();
+        return results;
+    }
+
+    /// <summary>The node's budget counts what the inner state takes now.</summary>
+    private void Measure()
+    {
+        if (Budget is null || _measured is null || _measured.StateBytes is var bytes && bytes == _countedBytes)
+            return;
+
+        Budget.Add(bytes - _countedBytes);
+        _countedBytes = bytes;
     }
 
     private static bool HoldsSystemCommand(IReadOnlyList<CommittedCommand> commands)

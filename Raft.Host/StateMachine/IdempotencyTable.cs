@@ -23,6 +23,9 @@ internal sealed class IdempotencyTable
     /// takes a feature level.</summary>
     internal const long ClockToleranceMs = 60_000;
 
+    /// <summary>Memory of one key beside the bytes of its scope: the record, hash and outcome, its places in the dictionary and the queue.</summary>
+    internal const int OverheadBytes = 320;
+
     private readonly Dictionary<byte[], SettledKey> _keys = new(ByteKeys.Comparer);
     private readonly Dictionary<byte[], SettledKey>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
     private readonly ChunkedQueue<SettledKey> _byAge = new(1);      // time stamps never fall: the oldest is first
@@ -34,6 +37,9 @@ internal sealed class IdempotencyTable
     }
 
     public int Count => _keys.Count;
+
+    /// <summary>Memory that the table takes.</summary>
+    public long MemoryBytes { get; private set; }
 
     public UInt128 HashSum { get; private set; }
 
@@ -73,6 +79,7 @@ internal sealed class IdempotencyTable
     {
         _keys.Add(settled.Scope, settled);
         _byAge.Add(settled);
+        MemoryBytes += OverheadBytes + settled.Scope.Length;
         HashSum += StateHash.OfOutcome(settled.Scope, settled.Sha256, settled.Outcome, settled.TimeMs);
     }
 
@@ -98,6 +105,7 @@ internal sealed class IdempotencyTable
     {
         _byAge.RemoveFirst();
         _keys.Remove(oldest.Scope);
+        MemoryBytes -= OverheadBytes + oldest.Scope.Length;
         HashSum -= StateHash.OfOutcome(oldest.Scope, oldest.Sha256, oldest.Outcome, oldest.TimeMs);
         ForgottenThroughMs = Math.Max(ForgottenThroughMs, oldest.KeyTimeMs ?? 0);
     }

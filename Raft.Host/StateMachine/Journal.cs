@@ -7,7 +7,7 @@ public readonly record struct JournalEntry(long Term, long TimeMs, string? Conte
 internal sealed class Journal(long firstIndex = 1)
 {
     /// <summary>What an entry costs beside its payload, when the limit in bytes is watched.</summary>
-    private const int OverheadBytes = 64;
+    internal const int OverheadBytes = 64;
 
     private readonly ChunkedQueue<JournalEntry> _entries = new(firstIndex);
 

@@ -10,6 +10,10 @@ public sealed record KeyValue(byte[] Key, byte[] Value, string? ContentType, lon
 /// <summary>Keys in the ordinal order of their UTF-8 bytes. Not thread-safe.</summary>
 internal sealed class KeyValueMap
 {
+    /// <summary>Memory of one key beside its bytes and those of its value: the record, two array headers, its places in the dictionary
+    /// and in the order.</summary>
+    internal const int OverheadBytes = 256;
+
     private static readonly Comparer<byte[]> _byBytes = Comparer<byte[]>.Create(static (a, b) => a.AsSpan().SequenceCompareTo(b));
 
     private readonly Dictionary<byte[], KeyValue> _values = new(ByteKeys.Comparer);
@@ -44,6 +48,9 @@ internal sealed class KeyValueMap
 
     /// <summary>Bytes of all keys and values.</summary>
     public long Bytes { get; private set; }
+
+    /// <summary>Memory that the map takes.</summary>
+    public long MemoryBytes => Bytes + ((long)Count * OverheadBytes);
 
     /// <summary>Sum of the hashes of all keys with their values and revisions.</summary>
     public UInt128 HashSum { get; private set; }

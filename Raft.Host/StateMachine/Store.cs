@@ -21,7 +21,7 @@ public readonly record struct StoreStatus(
 /// others, and for a slice of keys by a picture that is being written. What a read gives is immutable. All limits that decide
 /// anything travel in the commands, so replicas never differ because their configuration does.
 /// </remarks>
-public sealed class Store : IStateMachine, IHashedState
+public sealed partial class Store : IStateMachine, IHashedState, IMeasuredState
 {
     private const string JsonType = "application/json";
 
@@ -29,6 +29,7 @@ public sealed class Store : IStateMachine, IHashedState
     private readonly ContentTypes _contentTypes = new();
     private StoreState _state = new();
     private bool _isPictureOpen;
+    private long _stateBytes;
 
     public StoreStatus Status
     {
@@ -51,6 +52,7 @@ public sealed class Store : IStateMachine, IHashedState
         {
             for (int i = 0; i < results.Length; i++)
                 results[i] = Apply(commands[i]);
+            Volatile.Write(ref _stateBytes, _state.MemoryBytes);
         }
 
         return ValueTask.FromResult<IReadOnlyList<object?>>(results);
@@ -95,7 +97,10 @@ public sealed class Store : IStateMachine, IHashedState
         // The caller is a shard's only thread; nobody reads the new state before it is whole.
         StoreState loaded = await RunAside(() => StoreSnapshotReader.ReadAsync(content, cancellation), cancellation);
         lock (_lock)
+        {
             _state = loaded;
+            Volatile.Write(ref _stateBytes, loaded.MemoryBytes);
+        }
     }
 
     /// <summary>The value of a key; null when it is not there.</summary>

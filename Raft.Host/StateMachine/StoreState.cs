@@ -10,6 +10,9 @@ internal sealed class StoreState
     /// <summary>The last command applied.</summary>
     public long AppliedIndex { get; set; }
 
+    /// <summary>Memory that all of it takes.</summary>
+    public long MemoryBytes => Journal.Bytes + Map.MemoryBytes + Idempotency.MemoryBytes;
+
     public UInt128 Hash => StateHash.Combine(
         Map.HashSum, Journal.HashSum, Journal.FirstIndex, Journal.LastIndex, Idempotency.HashSum, Idempotency.ForgottenThroughMs);
 

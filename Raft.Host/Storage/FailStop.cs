@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Raft.Host.Memory;
 
 namespace Raft.Host.Storage;
 
@@ -64,6 +65,9 @@ internal sealed class FailStop(Action<StorageFailedException> end)
     /// <summary>What a node does unless a test says otherwise.</summary>
     public static void EndProcess(StorageFailedException cause)
     {
+        if (OutOfMemory.IsCauseOf(cause))
+            OutOfMemory.End();
+
         // Not through the logger: that writes later, and there is no later.
         Console.Error.WriteLine($"crit: Raft.Host.Storage[2090] Storage failed, the node ends now. {cause.Message}");
         Console.Error.Flush();
