@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Configuration.Memory;
 using OpenTelemetry.Metrics;
 using Raft.Engine.Server;
@@ -30,6 +31,7 @@ public static class RaftHostBuilderExtensions
             kestrel.Limits.MaxRequestLineSize = 2 * RequestChecks.TargetCharsMax;
             kestrel.Limits.MaxRequestHeadersTotalSize = 2 * RequestChecks.HeaderCharsMax;
             kestrel.Limits.MaxRequestHeaderCount = 2 * RequestChecks.HeaderCountMax;
+            settings.Limits.ApplyTo(kestrel.Limits, settings.MemoryBytes);
             PeerTransport.ConfigureKestrel(kestrel);
             PeerPort.ConfigureEndpoints(kestrel, context.Configuration, bound);
         });
@@ -39,9 +41,11 @@ public static class RaftHostBuilderExtensions
         services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(10));
         services.AddSingleton(settings);
         services.AddSingleton(bound);
+        services.AddSingleton<ConnectionCounts>();
+        services.AddSingleton<IConnectionListenerFactory, LimitedListenerFactory>();     // the last one is Kestrel's first choice
         services.AddSingleton(stateMachines);
         services.AddSingleton(TimeProvider.System);
-        services.AddSingleton(PeerSettingsOf(settings.Raft));
+        services.AddSingleton(PeerSettingsOf(settings));
         services.AddSingleton<PeerTransport>();
         services.AddHosting();
         services.AddRaftMonitoring();
@@ -106,12 +110,17 @@ public static class RaftHostBuilderExtensions
         ],
     });
 
-    private static PeerSettings PeerSettingsOf(RaftOptions options) => new()
+    private static PeerSettings PeerSettingsOf(NodeSettings settings)
     {
-        Ping = TimeSpan.FromMilliseconds(options.FailureDetector.PingMs),
-        LivenessTimeout = TimeSpan.FromMilliseconds(options.FailureDetector.TimeoutMs),
-        // The largest command, or the fullest append, must fit into a frame, and a few frames into a queue.
-        MaxFrameBytes = Math.Max(12 << 20, 2 * Math.Max(options.Limits.MaxCommandBytes, options.Limits.MaxAppendBytes)),
-        MaxQueueBytes = Math.Max(16 << 20, 4L * Math.Max(options.Limits.MaxCommandBytes, options.Limits.MaxAppendBytes)),
-    };
+        RaftOptions options = settings.Raft;
+        int largest = Math.Max(options.Limits.MaxCommandBytes, options.Limits.MaxAppendBytes);
+        return new PeerSettings
+        {
+            Ping = TimeSpan.FromMilliseconds(options.FailureDetector.PingMs),
+            LivenessTimeout = TimeSpan.FromMilliseconds(options.FailureDetector.TimeoutMs),
+            // The largest command, or the fullest append, must fit into a frame, and a few frames into a queue.
+            MaxFrameBytes = Math.Max(12 << 20, 2 * largest),
+            MaxQueueBytes = Math.Max(4L * largest, Math.Min(16 << 20, settings.MemoryBytes / 32)),
+        };
+    }
 }

@@ -25,7 +25,7 @@ internal sealed class Enrollment(
     NodeSettings settings, Formation formation, Quarantine quarantine, PeerQuestions questions, GroupRegistry groups,
     ILoggerFactory logs)
 {
-    private readonly NodeStoreSettings _storeSettings = new(settings.DataDirectory, new NodeId(settings.Raft.NodeId));
+    private readonly NodeStoreSettings _storeSettings = new(settings.DataDirectory, new NodeId(settings.Raft.NodeId)) { MemoryBytes = settings.MemoryBytes };
     private Task<Opened>? _opening;
     private NodeStore? _store;
     private DamagedDirectory? _damaged;

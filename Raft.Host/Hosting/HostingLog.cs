@@ -59,6 +59,21 @@ internal static partial class HostingLog
     [LoggerMessage(2219, LogLevel.Information, "The disk of {Directory} has {Free} bytes free again: commands are taken")]
     public static partial void HasSpaceAgain(this ILogger logger, string directory, long free);
 
+    [LoggerMessage(2230, LogLevel.Warning, "The settings do not fit this machine: {Warning}")]
+    public static partial void SettingsWarning(this ILogger logger, string warning);
+
+    [LoggerMessage(2231, LogLevel.Warning, "The memory budget is used up: {Shortage} Writes that make it larger are refused (507 out-of-memory-budget). Delete keys, or give the node more memory")]
+    public static partial void LacksMemory(this ILogger logger, string shortage);
+
+    [LoggerMessage(2232, LogLevel.Information, "The memory budget has room again: {Bytes} of {Max} bytes are used")]
+    public static partial void HasMemoryAgain(this ILogger logger, long bytes, long max);
+
+    [LoggerMessage(2233, LogLevel.Warning, "The {Endpoint} endpoint has {Max} connections, as many as allowed: further ones are closed ({Refused} so far). Raise Kestrel:Limits and the limit of open files, or look for clients that do not close theirs")]
+    public static partial void RefusesConnections(this ILogger logger, string endpoint, int max, long refused);
+
+    [LoggerMessage(2234, LogLevel.Information, "Limits of this start: memory {Memory} bytes, state {State}, in flight {InFlight}, cache {Cache} and journal {Journal} in each group; connections of clients {Clients}, of peers {Peers}")]
+    public static partial void LimitsOfThisStart(this ILogger logger, long memory, long state, long inFlight, long cache, long journal, int clients, int peers);
+
     [LoggerMessage(2290, LogLevel.Critical, "Quarantine: the process stays up, and takes no part. {Reason}")]
     public static partial void Quarantined(this ILogger logger, string reason);
 

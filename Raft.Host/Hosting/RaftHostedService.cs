@@ -55,6 +55,12 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
 
     public Task StartingAsync(CancellationToken cancellationToken)
     {
+        foreach (string warning in _settings.Warnings)
+            _log.SettingsWarning(warning);
+        RaftOptions raft = _settings.Raft;
+        _log.LimitsOfThisStart(
+            _settings.MemoryBytes, raft.Limits.MaxStateBytes, raft.Limits.MaxTotalBytes, raft.Limits.MaxCacheBytes, raft.Journal.MaxBytes,
+            _settings.Connections.Clients, _settings.Connections.Peers);
         _enrollment.BeginOpening();
         return Task.CompletedTask;
     }

@@ -14,7 +14,9 @@ public sealed record EndpointOptions(Uri Api, Uri Peer)
     public const string PeerKey = "Kestrel:Endpoints:Peer:Url";
 
     // What Kestrel reads; it passes over everything else.
-    private static readonly string[] KestrelKeys = ["Certificates", "EndpointDefaults", "Endpoints"];
+    private static readonly string[] KestrelKeys = ["Certificates", "EndpointDefaults", "Endpoints", KestrelLimitsKey];
+    private const string KestrelLimitsKey = "Limits";      // read by KestrelLimits
+
     private static readonly string[] EndpointKeys = ["Certificate", "ClientCertificateMode", "Protocols", "Sni", "SslProtocols", "Url"];
 
     /// <summary>Reads both; faults go to the list. An endpoint with a fault is replaced by its default.</summary>

@@ -9,10 +9,10 @@ namespace Raft.Host.Settings;
 internal sealed class MemoryDefaults(RaftOptions options, IConfiguration configuration, long memoryBytes)
 {
     /// <summary>What the process takes before it holds anything, and what a full log pipeline adds.</summary>
-    internal const long FixedBytes = 64L << 20;
+    internal const long FixedBytes = 96L << 20;
 
     /// <summary>With less than this a node does not run well.</summary>
-    internal const long MemoryBytesMin = 72L << 20;
+    internal const long MemoryBytesMin = 96L << 20;
 
     private const int KeyBytes = 400;           // an idempotency key with its overhead
     private static readonly RaftOptions Constants = new();
@@ -37,11 +37,11 @@ internal sealed class MemoryDefaults(RaftOptions options, IConfiguration configu
             faults.Add(Say($"Raft:Limits:MaxStateBytes is {limits.MaxStateBytes}; allowed: up to the {memoryBytes} bytes that this process may use (docs/configuration.md, Memory)."));
 
         if (!IsSet("Limits:MaxUncommittedBytes", limits.MaxUncommittedBytes, Constants.Limits.MaxUncommittedBytes))
-            limits.MaxUncommittedBytes = Math.Max(2L * limits.MaxCommandBytes, Math.Min(limits.MaxUncommittedBytes, memoryBytes / 16));
+            limits.MaxUncommittedBytes = Math.Max(2L * limits.MaxCommandBytes, Math.Min(limits.MaxUncommittedBytes, memoryBytes / 24));
         if (!IsSet("Limits:MaxTotalBytes", limits.MaxTotalBytes, Constants.Limits.MaxTotalBytes))
-            limits.MaxTotalBytes = Math.Max(limits.MaxUncommittedBytes, Math.Min(limits.MaxTotalBytes, memoryBytes / 8));
+            limits.MaxTotalBytes = Math.Max(limits.MaxUncommittedBytes, Math.Min(limits.MaxTotalBytes, memoryBytes / 12));
         if (!IsSet("Limits:MaxCacheBytes", limits.MaxCacheBytes, Constants.Limits.MaxCacheBytes))
-            limits.MaxCacheBytes = Math.Min(limits.MaxCacheBytes, memoryBytes / 32 / groups);
+            limits.MaxCacheBytes = Math.Min(limits.MaxCacheBytes, memoryBytes / 48 / groups);
         if (!IsSet("Journal:MaxBytes", options.Journal.MaxBytes, Constants.Journal.MaxBytes))
             options.Journal.MaxBytes = Math.Max(limits.MaxCommandBytes, Math.Min(options.Journal.MaxBytes, limits.MaxStateBytes / 2 / groups));
         if (!IsSet("Idempotency:MaxKeys", options.Idempotency.MaxKeys, Constants.Idempotency.MaxKeys))

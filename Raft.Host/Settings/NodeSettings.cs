@@ -11,9 +11,9 @@ public sealed record NodeSettings(RaftOptions Raft, EndpointOptions Endpoints)
     /// <param name="configure">Changes what was read, before it is checked.</param>
     /// <exception cref="SettingsException">Lists every fault.</exception>
     public static NodeSettings Read(IConfiguration configuration, Action<RaftOptions>? configure = null) =>
-        Read(configuration, configure, MemoryDefaults.AvailableBytes);
+        Read(configuration, configure, MemoryDefaults.AvailableBytes, ConnectionLimits.Descriptors());
 
-    internal static NodeSettings Read(IConfiguration configuration, Action<RaftOptions>? configure, long memoryBytes)
+    internal static NodeSettings Read(IConfiguration configuration, Action<RaftOptions>? configure, long memoryBytes, long descriptors)
     {
         List<string> faults = [];
         var options = new RaftOptions();
@@ -24,11 +24,13 @@ public sealed record NodeSettings(RaftOptions Raft, EndpointOptions Endpoints)
 
         IReadOnlyList<string> warnings = new MemoryDefaults(options, configuration, memoryBytes).Apply(faults);
         EndpointOptions endpoints = EndpointOptions.Read(configuration, options.Security.AllowInsecure, faults);
+        KestrelLimits limits = KestrelLimits.Read(configuration, faults);
+        ConnectionLimits connections = ConnectionLimits.Of(limits, descriptors, memoryBytes, faults);
         if (new RaftOptionsValidator().Validate(name: null, options) is { Failed: true } failed)
             faults.AddRange(failed.Failures);
 
         RequireAddresses(options, endpoints, faults);
-        return faults is [] ? new NodeSettings(options, endpoints) { MemoryBytes = memoryBytes, Warnings = warnings } : throw new SettingsException(faults);
+        return faults is [] ? new NodeSettings(options, endpoints) { MemoryBytes = memoryBytes, Warnings = warnings, Limits = limits, Connections = connections } : throw new SettingsException(faults);
     }
 
     /// <summary>Whom it joins must learn where it is reached; an endpoint of every address does not tell.</summary>
@@ -44,6 +46,10 @@ public sealed record NodeSettings(RaftOptions Raft, EndpointOptions Endpoints)
 
     /// <summary>What this process may use.</summary>
     public long MemoryBytes { get; init; } = MemoryDefaults.AvailableBytes;
+
+    public KestrelLimits Limits { get; init; } = new();
+
+    public ConnectionLimits Connections { get; init; } = ConnectionLimits.Of(new KestrelLimits(), ConnectionLimits.Descriptors(), MemoryDefaults.AvailableBytes, []);
 
     /// <summary>Allowed, and probably not what is meant: said at the start.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];

@@ -102,13 +102,13 @@ public sealed class LimitsOptions
     /// make it larger are refused with 507; deletes and reads are served. Default 0: by the memory (<see cref="MemoryDefaults"/>).</summary>
     public long MaxStateBytes { get; set; }
 
-    /// <summary>Admitted and not yet applied, per group; as much again may wait for room, for a leader or for its answer. Default 16 MiB, or a sixteenth of the memory.</summary>
+    /// <summary>Admitted and not yet applied, per group; as much again may wait for room, for a leader or for its answer. Default 16 MiB, or a 24th of the memory.</summary>
     public long MaxUncommittedBytes { get; set; } = 16L << 20;
 
-    /// <summary>The same over all groups of the process; a quarter of it again may wait. Default 256 MiB, or an eighth of the memory.</summary>
+    /// <summary>The same over all groups of the process; a quarter of it again may wait. Default 256 MiB, or a twelfth of the memory.</summary>
     public long MaxTotalBytes { get; set; } = 256L << 20;
 
-    /// <summary>Recent entries kept in memory for lagging peers, per group. Default 8 MiB, or a 32nd of the memory, divided by the groups.</summary>
+    /// <summary>Recent entries kept in memory for lagging peers, per group. Default 8 MiB, or a 48th of the memory, divided by the groups.</summary>
     public long MaxCacheBytes { get; set; } = 8L << 20;
 
     /// <summary>With less free space than this on the data directory's file system a node leads nothing that another could lead, and takes

@@ -100,6 +100,8 @@ public static class StrictBinder
             return int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) ? number : null;
         if (type == typeof(long))
             return long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number) ? number : null;
+        if (type == typeof(TimeSpan))
+            return TimeSpan.TryParseExact(text, "c", CultureInfo.InvariantCulture, out TimeSpan time) && time >= TimeSpan.Zero ? time : null;
         if (type.IsEnum)
             return Enum.GetNames(type).FirstOrDefault(name => name.Equals(text, StringComparison.OrdinalIgnoreCase)) is { } name ? Enum.Parse(type, name) : null;
         throw new NotSupportedException($"Options of type {type} are not known to the binder.");
@@ -110,6 +112,7 @@ public static class StrictBinder
         _ when type == typeof(bool) => "true or false",
         _ when type == typeof(int) => $"a whole number up to {int.MaxValue}",
         _ when type == typeof(long) => "a whole number",
+        _ when type == typeof(TimeSpan) => "a time such as 00:02:10",
         _ when type.IsEnum => string.Join(" or ", Enum.GetNames(type).Select(name => name.ToLowerInvariant())),
         _ => "text",
     };

@@ -31,6 +31,7 @@ internal sealed class DatabaseThread
     private long _lastWork;
     private bool _isIdle;
     private bool _isCheckpointAsked;
+    private bool _isLogWaiting;                     // for this thread to catch up
     private bool _isClosing;
     private bool _isEnded;
     private long _covered;
@@ -103,6 +104,17 @@ internal sealed class DatabaseThread
 
         if (isTime)
             Wake();
+    }
+
+    /// <summary>WAL thread: whether a record of so many bytes may be written. If not, <see cref="WriteAheadLog.RoomMade"/> comes when this
+    /// thread has caught up: what the database does not have is in memory.</summary>
+    public bool HasRoomFor(long bytes)
+    {
+        lock (_gate)
+        {
+            _isLogWaiting = _waitingBytes > 0 && _waitingBytes + bytes > _settings.LagBytesMax;
+            return !_isLogWaiting;
+        }
     }
 
     /// <summary>Any thread.</summary>
@@ -273,13 +285,19 @@ internal sealed class DatabaseThread
                     part.Batch.Group?.OnStored(_database.Store.Position);
             }
 
+            bool isLogWaiting;
             lock (_gate)
             {
                 _taken.Clear();
                 waiting = _waitingBytes -= bytes;
                 left = _records.Count;
                 _firstWaitsSince = _lastWork = NowMs;
+                isLogWaiting = _isLogWaiting;
+                _isLogWaiting = false;
             }
+
+            if (isLogWaiting)
+                _database.Log.RoomMade?.Invoke();
 
             if (_database.Store.LogBytes >= _settings.DatabaseLogBytes)
                 Checkpoint();

@@ -219,6 +219,17 @@ internal static unsafe partial class Native
     [LibraryImport("libc", EntryPoint = "setpriority", SetLastError = true)]
     public static partial int SetPriority(int which, int id, int priority);
 
+    public const int LimitOfDescriptors = 7;
+
+    [LibraryImport("libc", EntryPoint = "getrlimit", SetLastError = true)]
+    public static partial int GetLimit(int resource, out ResourceLimit limit);
+
+    public struct ResourceLimit
+    {
+        public ulong Current;
+        public ulong Max;
+    }
+
     [LibraryImport("libc", EntryPoint = "gettid", SetLastError = true)]
     public static partial int ThreadId();
 

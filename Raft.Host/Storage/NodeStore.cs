@@ -9,7 +9,11 @@ namespace Raft.Host.Storage;
 
 /// <param name="DataDirectory">Where; made when it does not exist.</param>
 /// <param name="NodeId">Written into the manifest; a directory of another node is refused.</param>
-public sealed record NodeStoreSettings(string DataDirectory, NodeId NodeId);
+public sealed record NodeStoreSettings(string DataDirectory, NodeId NodeId)
+{
+    /// <summary>What the process may use: with little, less waits in memory on its way into the database.</summary>
+    public long MemoryBytes { get; init; } = long.MaxValue;
+}
 
 /// <summary>One data directory: one write-ahead log and one database for all groups of the node.</summary>
 public sealed class NodeStore : IAsyncDisposable
@@ -46,7 +50,7 @@ public sealed class NodeStore : IAsyncDisposable
     /// <summary>Opens or makes the directory; nothing is answered before its end.</summary>
     /// <exception cref="DataDirectoryException">In use by another process, of another node, or not usable: names it and the remedy.</exception>
     /// <exception cref="Engine.Errors.CorruptStorageException">Damage: quarantine.</exception>
-    public static NodeStore Open(NodeStoreSettings settings, ILoggerFactory logs) => Open(settings, logs, StorageSettings.Default);
+    public static NodeStore Open(NodeStoreSettings settings, ILoggerFactory logs) => Open(settings, logs, StorageSettings.For(settings.MemoryBytes));
 
     internal static NodeStore Open(NodeStoreSettings settings, ILoggerFactory logs, StorageSettings storage) =>
         Open(settings, logs, storage, DataDirectory.Take(settings.DataDirectory, storage.Files));
@@ -55,7 +59,7 @@ public sealed class NodeStore : IAsyncDisposable
     /// directory as far as it can be known.</summary>
     /// <exception cref="DataDirectoryException">In use by another process, of another node, or not usable: names it and the remedy.</exception>
     public static NodeStore? TryOpen(NodeStoreSettings settings, ILoggerFactory logs, out DamagedDirectory? damaged) =>
-        TryOpen(settings, logs, StorageSettings.Default, out damaged);
+        TryOpen(settings, logs, StorageSettings.For(settings.MemoryBytes), out damaged);
 
     internal static NodeStore? TryOpen(NodeStoreSettings settings, ILoggerFactory logs, StorageSettings storage, out DamagedDirectory? damaged)
     {

@@ -5,6 +5,15 @@ internal sealed record StorageSettings
 {
     public static readonly StorageSettings Default = new();
 
+    /// <summary>The defaults, and less where there is little memory.</summary>
+    /// <param name="memoryBytes">What the process may use.</param>
+    public static StorageSettings For(long memoryBytes) => Default with
+    {
+        LagBytesMax = Math.Clamp(memoryBytes / 24, 4 << 20, Default.LagBytesMax),
+        DatabaseLogBytes = (int)Math.Clamp(memoryBytes / 48, 2 << 20, Default.DatabaseLogBytes),
+        TransactionBytes = (int)Math.Clamp(memoryBytes / 96, 1 << 20, Default.TransactionBytes),
+    };
+
     public IStorageFiles Files { get; init; } = NativeFiles.Instance;
 
     public IStorageThreads Threads { get; init; } = StorageThreads.Instance;
@@ -31,6 +40,10 @@ internal sealed record StorageSettings
     public int CopyBytes { get; init; } = 1 << 20;
 
     public int CopyDelayMs { get; init; } = 80;
+
+    /// <summary>Bytes of records in memory that the database does not have: the log waits before it goes further ahead. A record larger
+    /// than that goes alone.</summary>
+    public long LagBytesMax { get; init; } = 64 << 20;
 
     /// <summary>One LiteDB transaction at the most: much larger ones get slow.</summary>
     public int TransactionBytes { get; init; } = 4 << 20;

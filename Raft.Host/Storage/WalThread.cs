@@ -313,6 +313,9 @@ internal sealed class WalThread
     /// <summary>False when the log has no room: this comes again when some was made.</summary>
     private bool TryWrite()
     {
+        if (!_database.HasRoomFor(_encodedBytes))
+            return false;
+
         int written = _log.TryWrite(_encodedBytes, _database.AskForCheckpoint);
         if (written == 0)
             return false;
