@@ -64,7 +64,7 @@ public sealed class SettingsTests
     [InlineData("Kestrel:Endpoints:Peer:Url", "8081", "Kestrel:Endpoints:Peer:Url is '8081'; allowed: http(s)://host:port")]
     [InlineData("Kestrel:Endpoints:Admin:Url", "http://127.0.0.1:9", "Kestrel:Endpoints:Admin is no known endpoint; allowed: Api and Peer.")]
     [InlineData("Kestrel:Endpoints:Api:Uri", "http://127.0.0.1:9", "Kestrel:Endpoints:Api:Uri is no known key; allowed in Kestrel:Endpoints:Api: Certificate, ClientCertificateMode, Protocols, Sni, SslProtocols, Url.")]
-    [InlineData("Kestrel:Endpoint:Api:Url", "http://127.0.0.1:9", "Kestrel:Endpoint is no known key; allowed in Kestrel: Certificates, EndpointDefaults, Endpoints.")]
+    [InlineData("Kestrel:Endpoint:Api:Url", "http://127.0.0.1:9", "Kestrel:Endpoint is no known key; allowed in Kestrel: Certificates, EndpointDefaults, Endpoints, Limits.")]
     public void A_value_that_cannot_be_used_is_refused(string key, string value, string fault)
     {
         SettingsException refusal = Assert.Throws<SettingsException>(() => Read((key, value)));

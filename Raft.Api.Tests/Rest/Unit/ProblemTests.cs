@@ -29,6 +29,8 @@ public sealed class ProblemTests
         { new InvalidTransferTargetException("x"), 409, "notSubmitted" },
         { new MemberUnreachableException(new NodeId("n1"), "x"), 409, "notSubmitted" },
         { new NoOtherVoterException(), 409, "notSubmitted" },
+        { new OutOfSpaceException("x"), 507, "notSubmitted" },
+        { new OutOfMemoryBudgetException("x"), 507, "notSubmitted" },
         { new WrongShardException(), 500, "unknown" },
         { new CorruptStorageException("f", 1, "d", "r"), 500, "unknown" },
     };
@@ -39,7 +41,7 @@ public sealed class ProblemTests
     {
         Problem problem = Problems.From(error);
         Assert.Equal((status, outcome), (problem.Status, problem.Outcome));
-        Assert.Equal(status is 503 or 429 || error is ConfigurationChangeInProgressException, problem.RetryAfter is not null);
+        Assert.Equal(status is 503 or 429 or 507 || error is ConfigurationChangeInProgressException, problem.RetryAfter is not null);
         JsonElement json = JsonElement.Parse(problem.ToBytes(isWrite: true));
         Assert.Equal(outcome, json.GetProperty("outcome").GetString());
         Assert.False(JsonElement.Parse(problem.ToBytes(isWrite: false)).TryGetProperty("outcome", out _));
