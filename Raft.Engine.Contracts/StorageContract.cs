@@ -360,6 +360,24 @@ public abstract partial class StorageContract
         await AssertReadsAsync(disk.Group(Samples.Group), model);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(5_000)]
+    public async Task The_last_entry_is_loaded_however_small_the_cache(long cacheBytes)
+    {
+        await using StorageDisk disk = await OpenDiskAsync();
+        IRaftStorage storage = await LoadedAsync(disk);
+        var model = new LogModel();
+        await storage.PersistAsync(model.Vote(1));
+        await storage.PersistAsync(model.Append(count: 20, bytes: 100));
+        await storage.PersistAsync(model.Append(count: 1, bytes: 100_000));
+
+        await ReopenAsync(disk);
+        PersistedState state = await disk.Group(Samples.Group).LoadAsync(cacheBytes, default);
+        Samples.Same([model.Entries[^1]], state.RecentEntries);
+    }
+
     [Fact]
     public async Task Groups_do_not_see_each_other()
     {

@@ -119,19 +119,27 @@ internal sealed class Member
     /// <summary>Which commands its server accepts.</summary>
     public Gate Gate { get; } = new();
 
+    /// <summary>What its storage is from its next start on.</summary>
+    public Func<IRaftStorage, IRaftStorage> Wrap { get; set; } = storage => storage;
+
+    /// <summary>By how much its wall clock is ahead, from its next start on.</summary>
+    public TimeSpan WallOffset { get; set; }
+
     public async Task StartAsync()
     {
         _start++;
         Machine = new RecordingMachine();
         Shard = _cluster.World.NewShard();
         Endpoint = _cluster.Network.Connect(Id, _start);
+        Shard.Clock.WallOffset = WallOffset;
+        Endpoint.Clock = Shard.Clock;
         var settings = _settings(new RaftServerSettings
         {
             RandomSeed = _cluster.World.Random.Next(),
             Protocol = new ProtocolSettings { Self = Id, StartCount = _start },
         });
         Server = new RaftServer(
-            new RaftServerParts(Cluster.Group, Shard, Endpoint, Disk.Open(), Machine, Endpoint, new TraceLogger(_cluster.World, Id)) { Budget = Budget, Gate = Gate },
+            new RaftServerParts(Cluster.Group, Shard, Endpoint, Wrap(Disk.Open()), Machine, Endpoint, new TraceLogger(_cluster.World, Id)) { Budget = Budget, Gate = Gate },
             settings with { Protocol = settings.Protocol with { Self = Id, StartCount = _start } });
         await Server.StartAsync(CancellationToken.None);
         IsUp = true;

@@ -15,7 +15,7 @@ namespace Raft.Engine.Plugins;
 public interface IRaftStorage
 {
     /// <summary>Reads what earlier requests left. Called once, first.</summary>
-    /// <param name="cacheBytes">About how many bytes of the most recent entries to return.</param>
+    /// <param name="cacheBytes">About how many bytes of the most recent entries to return; the last entry is returned however few they are.</param>
     /// <param name="cancellation">Ends the wait.</param>
     /// <exception cref="Errors.CorruptStorageException">Names file, offset and remedy.</exception>
     ValueTask<PersistedState> LoadAsync(long cacheBytes, CancellationToken cancellation);

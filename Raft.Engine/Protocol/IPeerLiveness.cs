@@ -23,6 +23,11 @@ public interface IPeerLiveness
     /// implementation that never knows only makes them look staler than they are.</summary>
     /// <remarks>The age is that of the frame or older; never that of a newer one.</remarks>
     QuietWord? QuietWord(ServerId server, Term term) => null;
+
+    /// <summary>What the wall clock of that server says now, milliseconds since 1970 UTC, as a fresh frame tells; null: not known. A
+    /// leader's clock is trusted no further than a quorum's confirm it; an implementation that never knows leaves it alone with
+    /// its own (<see cref="Server.RaftServerSettings.ClockConfirmation"/>).</summary>
+    long? ClockOf(ServerId server) => null;
 }
 
 /// <summary>An idle leader's word.</summary>

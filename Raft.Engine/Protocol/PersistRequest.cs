@@ -40,7 +40,7 @@ public sealed record SnapshotDescriptor(
 /// <param name="FirstIndex">The first index that the stored log holds; 1 unless compacted.</param>
 /// <param name="LastIndex">The last; FirstIndex - 1 when it is empty.</param>
 /// <param name="TermRuns">The terms of the stored log, run by run, ascending: all its entries' terms without its entries.</param>
-/// <param name="RecentEntries">The last entries, as many as the cache may hold: contiguous up to LastIndex.</param>
+/// <param name="RecentEntries">The last entries, as many as the cache may hold and at least one if there is one: contiguous up to LastIndex.</param>
 /// <param name="ConfigurationEntries">Every configuration entry that the stored log holds, ascending.</param>
 public sealed record PersistedState(
     TermAndVote TermAndVote,

@@ -15,9 +15,7 @@ public sealed partial class RaftServer
             if (_stopReason is { } aborted)
                 throw new StoppedException(aborted, WriteOutcome.NotSubmitted);
 
-            // The last entry in any case, however small the cache: time goes on from it.
-            long cacheBytes = Math.Max(Settings.Protocol.MaxCacheBytes, (long)Settings.MaxCommandBytes + Entry.OverheadBytes);
-            PersistedState state = await _storage.LoadAsync(cacheBytes, cancellation);
+            PersistedState state = await LoadAsync(cancellation);
             if (_stopReason is { } reason)
                 throw new StoppedException(reason, WriteOutcome.NotSubmitted);
 
@@ -45,6 +43,20 @@ public sealed partial class RaftServer
         }
     }
 
+    /// <summary>What the disk holds, the last entry always with it: the log's time continues from its stamp. The storage contract asks
+    /// for that; this is the one place that every state passes, also one that was read before by somebody else or that a storage
+    /// returned without it.</summary>
+    private async ValueTask<PersistedState> LoadAsync(CancellationToken cancellation)
+    {
+        PersistedState state = await _storage.LoadAsync(Settings.Protocol.MaxCacheBytes, cancellation);
+        if (state.RecentEntries.Count > 0 || state.LastIndex < state.FirstIndex)
+            return state;
+
+        IReadOnlyList<Entry> last = await _storage.ReadEntriesAsync(state.LastIndex, state.LastIndex, 1, cancellation);
+        Invariant.Holds(last.Count == 1);
+        return state with { RecentEntries = last };
+    }
+
     private void OnTick()
     {
         if (!IsReady)
@@ -65,6 +77,7 @@ public sealed partial class RaftServer
     {
         _protocol.Tick();
         _quiet.OnTick(_protocol);
+        ReviewClock();
         Announce();
         NoteQuietLeader();
         long now = _shard.Time.GetTimestamp();

@@ -77,7 +77,7 @@ public sealed partial class RaftServer
     private ChangeResult ProposeChange(MembershipChange change)
     {
         _isInProtocol = true;
-        ChangeResult result = _protocol.ProposeChange(change, EntryTimeMs());
+        ChangeResult result = _protocol.ProposeChange(change, _protocol.LastTimeMs);
         _isInProtocol = false;
         return result;
     }

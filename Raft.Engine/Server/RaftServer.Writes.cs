@@ -91,11 +91,13 @@ public sealed partial class RaftServer
 
         // While leadership is handed over writers wait for how it ends (rule 10); while the disk hangs, for the disk.
         int bytes = append.Command.Length + Entry.OverheadBytes;
+        if (!TryGetEntryTime(out long timeMs))
+            return false;           // a moment after an election: the clocks that must confirm it are heard by the next tick
         if (_protocol.IsTransferring || IsDiskQueueFull || !_admission.TryReserve(bytes))
             return false;
 
         _isInProtocol = true;
-        EntryId? appended = _protocol.AddEntry(append.Kind, append.Command, EntryTimeMs());
+        EntryId? appended = _protocol.AddEntry(append.Kind, append.Command, timeMs);
         if (appended is not { } entry)
         {
             _isInProtocol = false;
@@ -103,6 +105,7 @@ public sealed partial class RaftServer
             return false;
         }
 
+        _clock.Stamped(timeMs);
         _admission.Appended(entry, bytes);
         _isInProtocol = false;
         _metrics.OnAppended(append.WaitsSince);
@@ -155,8 +158,36 @@ public sealed partial class RaftServer
         }
     }
 
-    private long EntryTimeMs() =>
-        _entryTimeMs != 0 ? _entryTimeMs : _entryTimeMs = _shard.Time.GetUtcNow().ToUnixTimeMilliseconds();
+    /// <summary>The stamp of the next entry, the same for all of a batch.</summary>
+    private bool TryGetEntryTime(out long timeMs)
+    {
+        timeMs = _entryTimeMs;
+        if (timeMs != 0)
+            return true;
+
+        ReviewClock();
+        if (!_clock.TryNext(out timeMs))
+            return false;
+        _entryTimeMs = timeMs;
+        return true;
+    }
+
+    /// <summary>Whether the clock of this server says what the others confirm.</summary>
+    private void ReviewClock()
+    {
+        _clock.OffsetMs = ClockOffsetMs;
+        _clock.Observe(_protocol.LastTimeMs);
+        if (_protocol.Role != Role.Leader)
+            _clock.Rest();
+        else if (_clock.IsReviewDue(_protocol.CurrentTerm) && _clock.Review(_protocol.CurrentTerm, Configuration, Id, _liveness))
+        {
+            _metrics.OnClockLeapRefused();
+            _logger.ClockLeapRefused(GroupId, _clock.RefusedMs / 1000.0);
+        }
+
+        Volatile.Write(ref _clockRefusedMs, _clock.RefusedMs);
+        Volatile.Write(ref _clockAheadMs, _clock.AheadMs);
+    }
 
     internal void OnOwnAppended(LocalWrite write, EntryId entry)
     {

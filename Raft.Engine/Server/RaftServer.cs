@@ -63,7 +63,11 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private RoleChange _lastRole;
     private IReadOnlyList<PeerProgress> _peers = [];
     private bool _arePeersStale;                            // something happened since they were looked at
-    private long _entryTimeMs;                              // the wall clock, read once a batch
+    private readonly LogClock _clock;
+    private long _entryTimeMs;                              // read from it once a batch; 0: not yet
+    private long _clockRefusedMs;
+    private long _clockAheadMs;
+    private long _clockOffsetMs;
     private long _persistingBytes;                          // of entries in _persisting
     private readonly long _persistingBytesMax;
     private bool _isDiskStallKnown;                         // reported once a stall
@@ -136,6 +140,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         _gate = parts.Gate;
         _metrics = new ServerMetrics(parts.MetricsLabel ?? parts.Group.Value, parts.Shard.Time);
         _freshness = new Freshness(parts.Shard.Time);
+        _clock = new LogClock(parts.Shard.Time, settings.MaxClockLeap, settings.ClockConfirmation);
         _transfers = new SnapshotTransfers(this, parts, _metrics);
         _reception = new SnapshotReception(this, parts.Storage, _metrics, parts.Logger);
         // More than a leader may have admitted, with what another one may send before it needs an acknowledgement.
@@ -180,6 +185,37 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     /// leader is idle, the liveness frames keep it low on all (<see cref="IPeerLiveness.QuietWord"/>,
     /// <see cref="IPeerLiveness.IsFollowing"/>); it is exact to the time for which a frame is fresh.</summary>
     public TimeSpan? Staleness => _freshness.Age;
+
+    /// <summary>On the leader: by how much its clock is ahead of (below zero: behind) the time that is confirmed, when that is more than
+    /// <see cref="RaftServerSettings.MaxClockLeap"/>: entries are not stamped with it. Zero: it is not. Any thread.</summary>
+    public TimeSpan RefusedClockLeap => TimeSpan.FromMilliseconds(Volatile.Read(ref _clockRefusedMs));
+
+    /// <summary>On the leader: by how much the stamps in the log are ahead of the confirmed time, once they have been for
+    /// <see cref="RaftServerSettings.ClockConfirmation"/>. Zero: they are not. Any thread.</summary>
+    public TimeSpan LogTimeAhead => TimeSpan.FromMilliseconds(Volatile.Read(ref _clockAheadMs));
+
+    /// <summary>By how much the stamps of this group are ahead of the clocks on purpose, milliseconds: set by the process around the engine
+    /// when its state machine corrects them. Any thread; in force from the next entry on.</summary>
+    public long ClockOffsetMs
+    {
+        get => Volatile.Read(ref _clockOffsetMs);
+        set => Volatile.Write(ref _clockOffsetMs, value);
+    }
+
+    /// <summary>The clocks of all other members of the group are known: none of them runs a release that does not tell its clock.</summary>
+    public bool AreClocksKnown
+    {
+        get
+        {
+            foreach (Member member in Configuration.All)
+            {
+                if (member.Id != Id && _liveness.ClockOf(member.Id) is null)
+                    return false;
+            }
+
+            return true;
+        }
+    }
 
     /// <summary>Started, and not stopped since.</summary>
     public bool IsAlive => _isStarted && _stopReason is null;

@@ -65,6 +65,13 @@ public sealed record RaftServerSettings
     /// <summary>A leader whose oldest queued write waits longer than this hands over. More than zero. Rule 2.</summary>
     public TimeSpan DiskStall { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>By how much the clock of a leader may differ from the time that a quorum's clocks confirm, or, where no quorum is known,
+    /// from the last stamp and the monotonic time since. What is beyond is not stamped.</summary>
+    public TimeSpan MaxClockLeap { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>For how long a clock must have run evenly to be believed where no other confirms it: that of a sole voter that leapt.</summary>
+    public TimeSpan ClockConfirmation { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>How long after it began a forwarded write may wait in the leader's admission, or a forwarded read for its
     /// quorum: 1 ms to 24 days. Shorter than the callers' own patience: then they hear that nothing was submitted, instead of never knowing.</summary>
     public TimeSpan ForwardTimeout { get; init; } = TimeSpan.FromSeconds(10);

@@ -75,6 +75,9 @@ internal static partial class ServerLog
     [LoggerMessage(1142, LogLevel.Warning, "Group {Group}: {Batches} writes of {Bytes} bytes wait for the disk: requests of other members that need the disk are dropped until it catches up. Check the disk of this node")]
     public static partial void DiskQueueFull(this ILogger logger, GroupId group, int batches, long bytes);
 
+    [LoggerMessage(1150, LogLevel.Warning, "Group {Group}: the clock of this node is {Seconds:F1} s ahead of the time that other clocks, or the monotonic clock, confirm (below 0: behind it). Entries are not stamped with it. Check the time synchronisation of this node")]
+    public static partial void ClockLeapRefused(this ILogger logger, GroupId group, double seconds);
+
     [LoggerMessage(1190, LogLevel.Critical, "Group {Group}: storage failed, the server stops. {Remedy}")]
     public static partial void StorageFailed(this ILogger logger, Exception error, GroupId group, string remedy);
 

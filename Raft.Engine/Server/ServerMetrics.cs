@@ -35,6 +35,7 @@ internal sealed class ServerMetrics
     private static readonly Counter<long> TransfersFailed = Meter.CreateCounter<long>("raft.snapshot.transfers.failed", "{transfer}", "Snapshots that a peer did not take; aborted ones are not counted.");
     private static readonly Counter<long> LeaderTransfers = Meter.CreateCounter<long>("raft.leader.transfers", "{transfer}", "Times that this leader was asked to hand over, by outcome.");
     private static readonly Counter<long> ConfigurationChanges = Meter.CreateCounter<long>("raft.configuration.changes", "{change}", "Configurations that came into force here, also back by truncation.");
+    private static readonly Counter<long> ClockLeapsRefused = Meter.CreateCounter<long>("raft.clock.leaps.refused", "{leap}", "Times that this leader's clock differed from the confirmed time by more than is allowed.");
     private static readonly Histogram<double> SnapshotTake = Meter.CreateHistogram<double>(
         "raft.snapshot.take", "s", "Time from the picture of the state until its file is synced.", tags: null,
         new InstrumentAdvice<double>
@@ -83,13 +84,15 @@ internal sealed class ServerMetrics
 
         // A series that is not there cannot be alerted on: what is rare begins at 0.
         foreach (Counter<long> counter in (Counter<long>[])[MessagesMisdirected, LeaderChanges, EntriesApplied, WritesDropped, WritesUnknown, AdmissionWaits, CallsRefused, DiskQueueDrops, Batches, Truncations, Reads,
-            SnapshotsTaken, SnapshotsInstalled, SnapshotBytesSent, SnapshotBytesReceived, TransfersFailed, ConfigurationChanges])
+            SnapshotsTaken, SnapshotsInstalled, SnapshotBytesSent, SnapshotBytesReceived, TransfersFailed, ConfigurationChanges, ClockLeapsRefused])
             counter.Add(0, _group);
         foreach (string kind in (string[])["vote", "pre_vote"])
             ElectionsStarted.Add(0, _group, new KeyValuePair<string, object?>("kind", kind));
         LeaderTransfers.Add(0, _group, TransferDone);
         LeaderTransfers.Add(0, _group, TransferTimedOut);
     }
+
+    public void OnClockLeapRefused() => ClockLeapsRefused.Add(1, _group);
 
     public void OnAppended(long waitsSince)
     {

@@ -121,11 +121,15 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
     }
 
     /// <summary>A frame of this start of the server.</summary>
+    /// <param name="server">Whose.</param>
+    /// <param name="start">Of that server.</param>
+    /// <param name="version">What the stream speaks.</param>
+    /// <param name="frame">The frame.</param>
     /// <exception cref="BadFrameException">It is none.</exception>
-    public void Receive(ServerId server, long start, in Frame frame)
+    public void Receive(ServerId server, long start, ushort version, in Frame frame)
     {
         var reader = new PayloadReader(frame.Payload);
-        long version = reader.Int64();
+        long statuses = reader.Int64();
         long stamp = reader.Int64();
         long echo = reader.Int64();
         long heldTicks = reader.Int64();
@@ -137,6 +141,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             LivenessContent.Whole or LivenessContent.Changes => ReadGroups(ref reader),
             _ => throw BadFrameException.Malformed($"{(byte)content} is no content of a liveness frame"),
         };
+        long? clockMs = version >= PeerHandshake.ClockVersion ? reader.Int64() : null;
         reader.End();
         if (!_signs.TryGetValue(server, out PeerSign? sign))
             return;
@@ -148,12 +153,13 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         {
             PeerSign.State before = sign.Now;
             // Of an earlier connection, perhaps: what leans on a version that is not the one here says nothing.
-            if (before.Start != start || !Follows(before.Version, version, content))
+            if (before.Start != start || !Follows(before.Version, statuses, content))
                 return;
 
             wasFresh = IsFresh(sign);
-            changed = sign.Take(content, version, said);
+            changed = sign.Take(content, statuses, said);
             sign.FrameCame(context.Time.GetTimestamp(), stamp);
+            sign.ClockDifferenceMs = clockMs - NowMs();
             sign.LacksSpace = lacksSpace;
             now = sign.Now;
         }
@@ -171,6 +177,9 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         long last = sign.LastFrame;
         return last != PeerSign.Never && context.Time.GetElapsedTime(last) <= context.Settings.LivenessTimeout;
     }
+
+    /// <summary>The monotonic clock.</summary>
+    private long NowMs() => (long)context.Time.GetElapsedTime(0).TotalMilliseconds;
 
     private TimeSpan AgeOf(long frame) => context.Time.GetElapsedTime(frame);
 
@@ -192,6 +201,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
         bool isPing = _isPingDue;
         _isPingDue = false; // set again meanwhile, it is followed by another turn
         _own.Collect(looksAtAll: isPing);
+        long clockMs = context.Time.GetUtcNow().ToUnixTimeMilliseconds();
         foreach ((ServerId server, Peer peer) in peers)
         {
             SendQueue queue = peer.Control.Queue;
@@ -209,7 +219,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             if (_signs.TryGetValue(server, out PeerSign? sign))
                 (stamp, heldTicks) = sign.TakeStamp(context.Time);
 
-            var frame = new LivenessFrame(content, context.Time.GetTimestamp(), stamp, heldTicks, context.LacksSpace, _own);
+            var frame = new LivenessFrame(content, context.Time.GetTimestamp(), stamp, heldTicks, context.LacksSpace, _own, peer.Control.Version >= PeerHandshake.ClockVersion ? clockMs : null);
             if (queue.Add(frame, out _, generation) != Queued.Yes)
                 continue;
 
@@ -265,6 +275,9 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             Find(server) is { } status && status.Term == term && status.Follows is { } leader && leader == exchange.Self;
 
         public bool IsAlive(ServerId server) => Find(server) is not null;
+
+        public long? ClockOf(ServerId server) =>
+            exchange.SignOf(server) is { } sign && exchange.IsFresh(sign) && sign.ClockDifferenceMs is { } difference ? difference + exchange.NowMs() : null;
 
         public QuietWord? QuietWord(ServerId server, Term term)
         {

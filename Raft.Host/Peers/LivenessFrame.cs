@@ -23,7 +23,9 @@ internal enum LivenessContent : byte
 /// <param name="HeldTicks">How long that lay here.</param>
 /// <param name="LacksSpace">Our disk is nearly full.</param>
 /// <param name="Own">What is said; also names its version.</param>
-internal readonly record struct LivenessFrame(LivenessContent Content, long Stamp, long Echo, long HeldTicks, bool LacksSpace, OwnStatuses Own) : IFrameSource
+/// <param name="ClockMs">Our wall clock, milliseconds since 1970 UTC; null where the peer does not speak <see cref="PeerHandshake.ClockVersion"/>.</param>
+internal readonly record struct LivenessFrame(
+    LivenessContent Content, long Stamp, long Echo, long HeldTicks, bool LacksSpace, OwnStatuses Own, long? ClockMs) : IFrameSource
 {
     /// <summary>What one group takes at least.</summary>
     public const int MinGroupBytes = 3;
@@ -62,6 +64,8 @@ internal readonly record struct LivenessFrame(LivenessContent Content, long Stam
                 WriteGroup(writer, group, status);
         }
 
+        if (ClockMs is { } clockMs)
+            writer.Int64(clockMs);
         writer.End();
     }
 

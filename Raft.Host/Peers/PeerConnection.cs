@@ -28,6 +28,9 @@ internal sealed class PeerConnection : IDisposable
     /// <summary>With a refusal: why.</summary>
     public string Text { get; private set; } = "";
 
+    /// <summary>What both speak.</summary>
+    public ushort Version { get; private set; }
+
     public Stream Output { get; private set; } = Stream.Null;
 
     public PipeReader Input { get; private set; } = null!; // set by Open, before anybody has the object
@@ -90,6 +93,7 @@ internal sealed class PeerConnection : IDisposable
         Input = PipeReader.Create(await _response.Content.ReadAsStreamAsync(_timeout.Token));
         Welcome welcome = await HearWelcomeAsync(Input, _timeout.Token);
         IsByPeer = welcome.Reason != Refusal.None;
+        Version = welcome.Version;
         (Refusal, Text) = PeerHandshake.Judge(welcome, server, self, context.Seen);
         _timeout.CancelAfter(Timeout.InfiniteTimeSpan);
     }

@@ -46,6 +46,7 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
         private NodeIdentity _caller = null!; // set by the handshake, before anything reads it
         private NodeIdentity _self = null!;   // likewise
         private string _url = "";
+        private ushort _version;
         private uint _source;
         private uint _destination;
 
@@ -123,6 +124,7 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
                 _caller = hello.Caller;
                 _self = self!; // not null: else it was refused
                 _url = hello.Url;
+                _version = version;
                 _source = FrameAddress.HashOf(_caller.Server);
                 _destination = FrameAddress.HashOf(_self.Server);
                 _tags = PeerMetrics.Tags(_caller.Node.Value, stream);
@@ -239,7 +241,7 @@ internal sealed class PeerEndpoint(PeerContext context, InboundStreams streams, 
                     _context.Seen.Vouched(_caller.Storage, BinaryPrimitives.ReadInt64LittleEndian(frame.Payload.Span));
                     return;
                 case FrameKind.Liveness:
-                    endpoint.Liveness.Receive(_caller.Server, _caller.StartCount, frame);
+                    endpoint.Liveness.Receive(_caller.Server, _caller.StartCount, _version, frame);
                     return;
                 case < FrameKind.AppendRequest or > FrameKind.NoSuchGroup:
                     throw BadFrameException.Malformed($"{(byte)frame.Kind} is no kind of frame here");

@@ -23,7 +23,11 @@ internal sealed record Welcome(Refusal Reason, string Text, ushort Version, Node
 internal static class PeerHandshake
 {
     public const ushort MinVersion = 1;
-    public const ushort MaxVersion = 1;
+
+    /// <summary>1: the first release. 2: a liveness frame tells the sender's wall clock.</summary>
+    public const ushort MaxVersion = 2;
+
+    public const ushort ClockVersion = 2;
 
     /// <summary>Before a handshake nobody may make us hold more.</summary>
     public const int MaxFrameBytes = 8 << 10;

@@ -28,6 +28,7 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
     private volatile bool _isConnected;
     private volatile bool _isRefused;
     private volatile string? _lastError;
+    private volatile ushort _version;
     private volatile CancellationTokenSource? _leave;
     private Task _loop = Task.CompletedTask;
     private bool _isReported;
@@ -43,6 +44,9 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
     public bool IsRefused => _isRefused;
 
     public string? LastError => _lastError;
+
+    /// <summary>The version that is spoken on the connection that is up.</summary>
+    public ushort Version => _version;
 
     public void Start(NodeIdentity self, Func<string> ownUrl) => _loop = Task.Run(() => RunAsync(self, ownUrl));
 
@@ -113,6 +117,7 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
             if (connection.Refusal != Refusal.None)
                 return Refused(url, connection);
 
+            _version = connection.Version;
             await ServeAsync(connection.Output, connection.Input, url, leave.Token);
             return true;
         }

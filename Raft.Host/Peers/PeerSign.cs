@@ -14,6 +14,7 @@ internal sealed class PeerSign(ServerId server)
     private volatile bool _lacksSpace;
     private long _stamp;
     private long _roundTripTicks = -1;
+    private long _clockDifferenceMs = Never;
 
     public ServerId Server => server;
 
@@ -33,6 +34,13 @@ internal sealed class PeerSign(ServerId server)
         set => _lacksSpace = value;
     }
 
+    /// <summary>By how much its wall clock is ahead of our monotonic clock, by its last frame; null: it does not tell.</summary>
+    public long? ClockDifferenceMs
+    {
+        get => Volatile.Read(ref _clockDifferenceMs) is not Never and var difference ? difference : null;
+        set => Volatile.Write(ref _clockDifferenceMs, value ?? Never);
+    }
+
     public TimeSpan? RoundTrip
     {
         get => Volatile.Read(ref _roundTripTicks) is >= 0 and var ticks ? new TimeSpan(ticks) : null;
@@ -43,6 +51,7 @@ internal sealed class PeerSign(ServerId server)
     public void ForgetFrames()
     {
         _stamp = 0;
+        ClockDifferenceMs = null;
         Volatile.Write(ref _lastFrame, Never);
     }
 

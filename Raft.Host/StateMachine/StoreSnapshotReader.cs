@@ -13,7 +13,6 @@ internal sealed class StoreSnapshotReader
     private UInt128 _stateHash;
     private Journal _journal = new();
     private IdempotencyTable _idempotency = new();
-    private long _lastOutcomeMs;
     private byte _section;
 
     private StoreSnapshotReader()
@@ -100,12 +99,10 @@ internal sealed class StoreSnapshotReader
         byte[] scope = reader.Sized16().ToArray();
         if (!StoreCommands.IsScope(scope))
             throw new InvalidDataException("The snapshot holds an outcome without a key.");
-        if (timeMs < _lastOutcomeMs)
-            throw new InvalidDataException($"The snapshot holds an outcome of {timeMs} after one of {_lastOutcomeMs}.");
         if (_idempotency.Find(scope) is not null)
             throw new InvalidDataException("The snapshot holds two outcomes of one key.");
 
-        _lastOutcomeMs = timeMs;
+        // In the order in which they were settled, and of whatever time: releases before this one wrote stamps that fall.
         _idempotency.Add(new SettledKey(scope, sha256, outcome, timeMs));
     }
 

@@ -238,12 +238,16 @@ internal sealed class ChunkStore : IDisposable
         var recent = new List<List<Entry>>();
         long bytes = 0;
         LogIndex recentFirst = record.Last.Next;
-        for (int i = group.Chunks.Count - 1; i >= 0 && bytes < cacheBytes && recentFirst > first; i--)
+        for (int i = group.Chunks.Count - 1; i >= 0 && (bytes == 0 || bytes < cacheBytes) && recentFirst > first; i--)
         {
             List<Entry> entries = ReadChunk(group, group.Chunks[i].First);
             int keepFrom = entries.Count;
-            while (keepFrom > 0 && bytes + entries[keepFrom - 1].CostBytes <= cacheBytes && entries[keepFrom - 1].Index >= first)
+            while (keepFrom > 0 && entries[keepFrom - 1].Index >= first
+                && (bytes == 0 || bytes + entries[keepFrom - 1].CostBytes <= cacheBytes))      // the last one however large it is
+            {
                 bytes += entries[--keepFrom].CostBytes;
+            }
+
             bool isCut = keepFrom > 0;
             entries.RemoveRange(0, keepFrom);
             if (entries.Count > 0)

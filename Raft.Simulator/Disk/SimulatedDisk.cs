@@ -147,7 +147,7 @@ internal sealed partial class SimulatedDisk
 
             long bytes = 0;
             int first = disk._entries.Count;
-            while (first > 0 && (bytes += disk._entries[first - 1].CostBytes) <= cacheBytes)
+            while (first > 0 && ((bytes += disk._entries[first - 1].CostBytes) <= cacheBytes || first == disk._entries.Count))
                 first--;
             return new(new PersistedState(
                 disk._termAndVote, disk.Snapshot, disk.FirstIndex, disk.LastIndex, runs,

@@ -192,7 +192,7 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
             public void Fail(Exception error) => TrySetException(error);
         }
 
-        private readonly record struct Frame(GroupStatus? Status, long Start, long At, bool IsGone);
+        private readonly record struct Frame(GroupStatus? Status, long Start, long At, bool IsGone, long? ClockMs = null);
 
         public ServerId Server { get; } = server;
         public long StartCount { get; } = start;
@@ -203,6 +203,9 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
         /// <summary>Called when the server stops it.</summary>
         public Action? Stopping { get; set; }
         public bool IsPaused { get; set; }
+
+        /// <summary>What the frames say of the wall clock; null: nothing, as those of the release before.</summary>
+        public TimeProvider? Clock { get; set; }
 
         public void Start(IRaftRpcHandler handler) => Handler = handler;
 
@@ -328,10 +331,11 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
                     if (other == this || !network.IsOpen(Server, other.Server) || network.IsLost())
                         continue;
                     GroupStatus? status = isFresh ? _announced : null;
+                    long? clockMs = Clock?.GetUtcNow().ToUnixTimeMilliseconds();
                     network.Schedule(network.Delay(), () =>
                     {
                         if (network.IsAccepted(this, other))
-                            other.Sees(Server, status, StartCount);
+                            other.Sees(Server, status, StartCount, clockMs);
                     });
                 }
             }
@@ -339,13 +343,13 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
             network.Schedule(PingTime, Ping);
         }
 
-        private void Sees(ServerId from, GroupStatus? status, long fromStart)
+        private void Sees(ServerId from, GroupStatus? status, long fromStart, long? clockMs)
         {
             Frame before = _frames.GetValueOrDefault(from);
             if (IsGone || fromStart < before.Start || (fromStart == before.Start && before.IsGone))
                 return;
 
-            _frames[from] = new Frame(status, fromStart, network.Now, IsGone: false);
+            _frames[from] = new Frame(status, fromStart, network.Now, IsGone: false, clockMs);
             if (before.Status != status || before.Start != fromStart)
                 Handler?.LivenessChanged();
         }
@@ -384,6 +388,11 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
         QuietWord? IPeerLiveness.QuietWord(ServerId server, Term term) =>
             _frames.TryGetValue(server, out Frame frame) && IsFresh(frame) && frame.Status is { IsLeader: true, QuietCommit: { } commit } status && status.Term == term
                 ? new QuietWord(commit, TimeSpan.FromTicks(network.Now - frame.At))
+                : null;
+
+        long? IPeerLiveness.ClockOf(ServerId server) =>
+            _frames.TryGetValue(server, out Frame frame) && IsFresh(frame) && frame.ClockMs is { } clock
+                ? clock + ((network.Now - frame.At) / TimeSpan.TicksPerMillisecond)
                 : null;
 
         bool IPeerLiveness.IsAlive(ServerId server) =>

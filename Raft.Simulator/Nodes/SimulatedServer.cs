@@ -20,6 +20,7 @@ internal sealed class SimulatedServer
         Store = new Store { RunAside = node.Storage.RunAsideAsync };
         Machine = new GroupStateMachine(group.Id, Store, NullLogger<GroupStateMachine>.Instance);
         Endpoint = group.Network.Connect(Id, start);
+        Endpoint.Clock = node.Clock;
         World world = node.Cluster.World;
         Server = new RaftServer(
             new RaftServerParts(

@@ -32,8 +32,8 @@ public sealed class MemoryDisk : IRaftStorage
             }
 
             int recent = _entries.Count;
-            for (long bytes = 0; recent > 0 && (bytes += _entries[recent - 1].CostBytes) <= cacheBytes;)
-                recent--;
+            for (long bytes = 0; recent > 0 && ((bytes += _entries[recent - 1].CostBytes) <= cacheBytes || recent == _entries.Count);)
+                recent--;           // the last entry in any case
             return new(new PersistedState(
                 _termAndVote, _snapshot, _firstIndex, LastIndex, runs, _entries[recent..],
                 [.. _entries.Where(entry => entry.Kind == EntryKind.Configuration)]));
