@@ -5,6 +5,7 @@ using Raft.Host.Settings;
 
 try
 {
+    ProcessOutput.Prepare();
     CommandLine commands = CommandLine.Parse(args);
     if (commands.Answer is { } answer)
     {
@@ -31,8 +32,18 @@ try
 
     return 0;
 }
-catch (Exception error) when (error is SettingsException or CommandLineException or ListenException)
+catch (Exception error)
 {
-    Console.Error.WriteLine(error.Message);
-    return error is ListenException ? FatalExit.Failure : FatalExit.Usage;
+    try
+    {
+        StartFailure failure = StartFailure.Of(error);
+        ProcessOutput.LastWords(failure.Sentence);
+        return failure.ExitCode;
+    }
+    catch (Exception) when (error is FileNotFoundException or FileLoadException or TypeInitializationException or OutOfMemoryException)
+    {
+        // Not even the parts of the program that explain could be loaded.
+        Console.Error.WriteLine($"The node cannot start: {error.Message.ReplaceLineEndings(" ")} Its files cannot be read: check the limits of open files and of memory (ulimit -n, ulimit -v), and the installation.");
+        return 1;
+    }
 }

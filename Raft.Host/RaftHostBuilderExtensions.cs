@@ -24,6 +24,7 @@ public static class RaftHostBuilderExtensions
         AddDefaultEndpoints(builder.Configuration);
         NodeSettings settings = NodeSettings.Read(builder.Configuration, configure);
         var bound = new BoundEndpoints();
+        builder.WebHost.UseKestrelHttpsConfiguration();     // an endpoint with https and its certificate, as the configuration names them
         builder.WebHost.ConfigureKestrel((context, kestrel) =>
         {
             kestrel.AddServerHeader = false;

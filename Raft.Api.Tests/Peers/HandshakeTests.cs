@@ -38,7 +38,7 @@ public sealed class HandshakeTests
     [Fact]
     public void Without_a_common_version_a_peer_is_refused()
     {
-        Hello hello = HelloOf(Caller) with { MinVersion = 2, MaxVersion = 4 };
+        Hello hello = HelloOf(Caller) with { MinVersion = PeerHandshake.MaxVersion + 1, MaxVersion = 9 };
         using var writer = new FrameWriter();
         PeerHandshake.Write(writer, hello);
         Hello read = PeerHandshake.ReadHello(new Frame(writer.Written[FrameWriter.LengthBytes..], IsOwned: false));

@@ -20,13 +20,16 @@ public sealed class SystemCommandsTests
         var check = new HashCheck(new LogIndex(1_234), new UInt128(5, 6), HashVersion: 3);
         Assert.True(SystemCommands.TryRead(SystemCommands.Encode(check), out read, out _));
         Assert.Equal(check, read);
+
+        Assert.True(SystemCommands.TryRead(SystemCommands.Encode(new TimeCorrection(77)), out read, out _));
+        Assert.Equal(new TimeCorrection(77), read);
     }
 
     [Fact]
     public void Bytes_that_are_no_command_are_refused_with_the_reason_and_never_throw()
     {
         var random = new Random(3);
-        foreach (byte[] whole in new[] { SystemCommands.Encode(new CreateGroup(new GroupId("orders"), First)), SystemCommands.Encode(new HashCheck(new LogIndex(1), 2, 3)) })
+        foreach (byte[] whole in new[] { SystemCommands.Encode(new CreateGroup(new GroupId("orders"), First)), SystemCommands.Encode(new HashCheck(new LogIndex(1), 2, 3)), SystemCommands.Encode(new TimeCorrection(4)) })
         {
             for (int length = 0; length < whole.Length; length++)
             {

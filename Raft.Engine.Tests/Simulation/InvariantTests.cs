@@ -87,6 +87,16 @@ public class InvariantTests
     });
 
     [Fact]
+    public void A_time_stamp_that_falls_is_found() => Check((a, b, _) =>
+    {
+        var invariant = new TimeNeverFalls();
+        Assert.Null(invariant.OnApplied(a, new CommittedCommand(new LogIndex(1), One, 10, "x"u8.ToArray())));
+        Assert.Null(invariant.OnApplied(a, new CommittedCommand(new LogIndex(2), One, 10, "x"u8.ToArray())));
+        Assert.Null(invariant.OnApplied(b, new CommittedCommand(new LogIndex(1), One, 10, "x"u8.ToArray())));
+        Assert.NotNull(invariant.OnApplied(b, new CommittedCommand(new LogIndex(3), One, 9, "x"u8.ToArray())));
+    });
+
+    [Fact]
     public void Two_votes_in_a_term_are_found() => Check((a, b, ledger) =>
     {
         var invariant = new OneVoteATerm(ledger);

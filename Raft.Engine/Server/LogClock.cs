@@ -2,7 +2,7 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Engine.Server;
 
-/// <summary>The time of a group's log: what the leader stamps the next entry with. Decision 8.</summary>
+/// <summary>The time of a group's log: what the leader stamps the next entry with. Decision 11.</summary>
 /// <remarks>
 /// The log's time runs by the monotonic clock from the last stamp, and is moved only as far as somebody confirms: up to where the
 /// clocks of a quorum of voters have come at least, down to where a quorum has come at most. The leader's own clock may differ

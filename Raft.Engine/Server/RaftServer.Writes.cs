@@ -187,6 +187,7 @@ public sealed partial class RaftServer
 
         Volatile.Write(ref _clockRefusedMs, _clock.RefusedMs);
         Volatile.Write(ref _clockAheadMs, _clock.AheadMs);
+        Volatile.Write(ref _wantedClockOffsetMs, _clock.AheadMs == 0 ? 0 : _clock.OffsetMs + _clock.AheadMs);
     }
 
     internal void OnOwnAppended(LocalWrite write, EntryId entry)

@@ -68,6 +68,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private long _clockRefusedMs;
     private long _clockAheadMs;
     private long _clockOffsetMs;
+    private long _wantedClockOffsetMs;
     private long _persistingBytes;                          // of entries in _persisting
     private readonly long _persistingBytesMax;
     private bool _isDiskStallKnown;                         // reported once a stall
@@ -193,6 +194,9 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     /// <summary>On the leader: by how much the stamps in the log are ahead of the confirmed time, once they have been for
     /// <see cref="RaftServerSettings.ClockConfirmation"/>. Zero: they are not. Any thread.</summary>
     public TimeSpan LogTimeAhead => TimeSpan.FromMilliseconds(Volatile.Read(ref _clockAheadMs));
+
+    /// <summary>With <see cref="LogTimeAhead"/>: the <see cref="ClockOffsetMs"/> with which the log's time would be right; else zero. Any thread.</summary>
+    public long WantedClockOffsetMs => Volatile.Read(ref _wantedClockOffsetMs);
 
     /// <summary>By how much the stamps of this group are ahead of the clocks on purpose, milliseconds: set by the process around the engine
     /// when its state machine corrects them. Any thread; in force from the next entry on.</summary>

@@ -25,6 +25,10 @@ internal sealed class HealthEndpoints(Readiness readiness)
             json.WriteString("phase", Names.Of(report.Phase));
             json.WriteStartArray("reasons");
             json.WriteEndArray();
+            json.WriteStartArray("warnings");
+            foreach (string warning in report.Warnings)
+                json.WriteStringValue(warning);
+            json.WriteEndArray();
             json.WriteEndObject();
         });
     }

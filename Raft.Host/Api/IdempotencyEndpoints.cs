@@ -26,7 +26,7 @@ internal sealed class IdempotencyEndpoints(ApiServices services)
             json.WriteString("key", key);
             json.WriteString("group", group.Id.Value);
             json.WriteString("time", Answers.Time(settled.TimeMs));
-            json.WriteString("keptUntil", Answers.Time(settled.WindowFromMs + (services.Settings.IdempotencyMinAgeSeconds * 1000L)));
+            json.WriteString("keptUntil", Answers.Time(Math.Max(settled.TimeMs, settled.KeyTimeMs ?? 0) + (services.Settings.IdempotencyMinAgeSeconds * 1000L)));
             switch (settled.Outcome)
             {
                 case Appended appended:

@@ -21,6 +21,7 @@ internal sealed class Caretaker(
     private static readonly TimeSpan Round = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+    private const long CorrectFromMs = 10_000;      // less passes by itself within seconds
     private static readonly TimeSpan JoinInterval = TimeSpan.FromSeconds(2);
 
     private readonly ConcurrentDictionary<(GroupId, string Work), Task> _underWay = new();
@@ -124,6 +125,7 @@ internal sealed class Caretaker(
     {
         RaftServer server = group.Server;
         NodeId? withRoom = disk.CareFor(group);
+        server.ClockOffsetMs = group.Machine.TimeOffsetMs;
         if (server.Role != Role.Leader)
         {
             _leadsSince.Remove(group.Id);
@@ -135,8 +137,17 @@ internal sealed class Caretaker(
             Begin(group.Id, "hand over", token => server.StepDownAsync(Patience, token), cancellation);
         else if (withRoom is { } other)
             Begin(group.Id, "hand over", token => server.TransferLeadershipAsync(other, Patience, token), cancellation);
+        else if (group.Machine.CanCorrectTime && server.WantedClockOffsetMs is var offset && offset - group.Machine.TimeOffsetMs >= CorrectFromMs && server.AreClocksKnown)
+            Begin(group.Id, "time correction", token => CorrectTimeAsync(group, offset, token), cancellation);
         else if (group.Machine.PendingHashCheck is { } check)
             Begin(group.Id, "state hash", token => server.AddSystemEntryAsync(SystemCommands.Encode(check), WaitFor.Applied, token), cancellation);
+    }
+
+    /// <summary>Only where every member tells its clock: a release that does not would pass the correction over, and its state would differ.</summary>
+    private async Task CorrectTimeAsync(HostedGroup group, long offsetMs, CancellationToken cancellation)
+    {
+        log.CorrectsTime(group.Id, (offsetMs - group.Machine.TimeOffsetMs) / 1000.0);
+        await group.Server.AddSystemEntryAsync(SystemCommands.Encode(new TimeCorrection(offsetMs)), WaitFor.Applied, cancellation);
     }
 
     private void Spread(CancellationToken cancellation)

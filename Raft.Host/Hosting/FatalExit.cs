@@ -22,8 +22,7 @@ public static class FatalExit
         logger.Stops(error, reason);
 
         // The console logger writes behind; this line must be out before the end.
-        Console.Error.WriteLine($"RaftHost stops: {reason}");
-        Console.Error.Flush();
+        ProcessOutput.LastWords($"RaftHost stops: {reason}");
         Environment.Exit(Failure);
     }
 }

@@ -54,7 +54,7 @@ internal static class FirstConfiguration
             Normal(member.ApiUrl))));
 
     /// <summary>http://Host:80/ and http://host are one address.</summary>
-    internal static string Normal(string url) => url.Length == 0 ? "" : new Uri(url).GetLeftPart(UriPartial.Authority);
+    internal static string Normal(string url) => url.Length == 0 ? "" : new Uri(url) is var parsed ? BoundEndpoints.UrlOf(parsed, parsed.Port) : "";
 
     private static uint NameHash(byte[] clusterId) => XxHash32.HashToUInt32(clusterId);
 

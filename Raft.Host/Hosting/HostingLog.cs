@@ -74,6 +74,9 @@ internal static partial class HostingLog
     [LoggerMessage(2234, LogLevel.Information, "Limits of this start: memory {Memory} bytes, state {State}, in flight {InFlight}, cache {Cache} and journal {Journal} in each group; connections of clients {Clients}, of peers {Peers}")]
     public static partial void LimitsOfThisStart(this ILogger logger, long memory, long state, long inFlight, long cache, long journal, int clients, int peers);
 
+    [LoggerMessage(2240, LogLevel.Warning, "Group {Group}: its time stamps are {Seconds:F1} s ahead of the clocks that confirm the time, since a clock was wrong. A correction goes into the log: from there on idempotency keys and times are told by the clocks again")]
+    public static partial void CorrectsTime(this ILogger logger, GroupId group, double seconds);
+
     [LoggerMessage(2290, LogLevel.Critical, "Quarantine: the process stays up, and takes no part. {Reason}")]
     public static partial void Quarantined(this ILogger logger, string reason);
 

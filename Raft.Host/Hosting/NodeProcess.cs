@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Console;
 using Raft.Host.Monitoring;
 using Raft.Host.Settings;
 
@@ -10,21 +11,14 @@ internal static class NodeProcess
     public static void AddConfigurationSources(this WebApplicationBuilder builder, CommandLine commands)
     {
         ConfigurationManager configuration = builder.Configuration;
-        try
-        {
-            configuration.Sources.Clear();
-            configuration.AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true, reloadOnChange: false);
-            configuration.AddJsonFile(Path.GetFullPath("appsettings.json"), optional: true, reloadOnChange: false);
-            if (commands.ConfigurationFile is { } file)
-                configuration.AddJsonFile(Path.GetFullPath(file), optional: false, reloadOnChange: false);
-            configuration.AddEnvironmentVariables();
-            configuration.AddCommandLine([.. commands.Settings]);
-            RefuseUnknownSections(configuration);
-        }
-        catch (InvalidDataException unreadable)
-        {
-            throw new SettingsException([$"{unreadable.Message} {unreadable.GetBaseException().Message}"]);
-        }
+        configuration.Sources.Clear();
+        AddFile(configuration, Path.Combine(AppContext.BaseDirectory, "appsettings.json"), isOptional: true);
+        AddFile(configuration, Path.Combine(WorkingDirectory(), "appsettings.json"), isOptional: true);
+        if (commands.ConfigurationFile is { } file)
+            AddFile(configuration, Path.GetFullPath(file), isOptional: false);
+        configuration.AddEnvironmentVariables();
+        configuration.AddCommandLine([.. commands.Settings]);
+        RefuseUnknownSections(configuration);
 
         builder.Logging.ClearProviders();
         builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
@@ -37,6 +31,33 @@ internal static class NodeProcess
             console.TimestampFormat = "HH:mm:ss.fff ";
             console.UseUtcTimestamp = true;
         });
+
+        // Whoever reads the log may stand still: lines are lost then, and the node goes on.
+        builder.Services.Configure<ConsoleLoggerOptions>(console => console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite);
+    }
+
+    private static void AddFile(ConfigurationManager configuration, string path, bool isOptional)
+    {
+        try
+        {
+            configuration.AddJsonFile(path, isOptional, reloadOnChange: false);     // reads it
+        }
+        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException)
+        {
+            throw StartFailure.Unreadable(path, error);
+        }
+    }
+
+    private static string WorkingDirectory()
+    {
+        try
+        {
+            return Directory.GetCurrentDirectory();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandLineException("The working directory of this process does not exist any more, or may not be read. Start it in another one.");
+        }
     }
 
     /// <summary>A section whose name is misspelt would be passed over with all that it holds. The environment belongs to others
@@ -53,8 +74,19 @@ internal static class NodeProcess
             }
         }
 
+        RefuseUnknownLevels(configuration.GetSection("Logging"), faults);
         if (faults is not [])
             throw new SettingsException(faults);
+    }
+
+    private static void RefuseUnknownLevels(IConfigurationSection section, List<string> faults)
+    {
+        foreach (IConfigurationSection child in section.GetChildren())
+        {
+            RefuseUnknownLevels(child, faults);
+            if (child.Value is { } level && section.Key.Equals("LogLevel", StringComparison.OrdinalIgnoreCase) && !Enum.TryParse(level, ignoreCase: true, out LogLevel _))
+                faults.Add($"{child.Path} is '{level}'; allowed: {string.Join(", ", Enum.GetNames<LogLevel>())}.");
+        }
     }
 
     /// <summary>Listens, tells the reader where, and runs until somebody ends it. True: it is to be started again.</summary>

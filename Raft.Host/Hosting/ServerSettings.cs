@@ -34,6 +34,8 @@ internal static class ServerSettings
         MaxLogDiskBytes = options.Limits.MaxLogDiskBytes,
         SnapshotChunkBytes = options.Limits.SnapshotChunkBytes,
         SnapshotSendBytesPerSecond = options.Limits.SnapshotSendBytesPerSecond,
+        MaxClockLeap = TimeSpan.FromMilliseconds(options.Clock.MaxLeapMs),
+        ClockConfirmation = TimeSpan.FromMilliseconds(options.Clock.ConfirmMs),
         DiskStall = TimeSpan.FromMilliseconds(options.DiskStallMs),
     };
 }

@@ -35,6 +35,10 @@ public sealed class RaftMeters : IDisposable
         Gauge("raft.applied_index", "The highest index that the state machine has applied.", server => server.AppliedIndex.Value);
         Gauge("raft.durable_index", "The highest index that is durable on this node.", server => server.DurableIndex.Value);
         Gauge("raft.last_index", "The last index of the log, durable or not.", server => server.LastIndex.Value);
+        Gauge("raft.clock.leap_refused_seconds", "Leader: by how much its clock is ahead of the confirmed time (below 0: behind), when that is more than Raft:Clock:MaxLeapMs; else 0.",
+            server => (long)server.RefusedClockLeap.TotalSeconds);
+        Gauge("raft.log_time_ahead_seconds", "Leader: by how much the stamps in the log are ahead of the confirmed time, when that lasts; else 0.",
+            server => (long)server.LogTimeAhead.TotalSeconds);
         _meter.CreateObservableGauge("raft.groups", () => groups.Count, unit: null, "Groups that run here.");
         _meter.CreateObservableGauge("raft.members", MeasureMembers, unit: null, "Members of the configuration in force, by kind.");
         _meter.CreateObservableGauge("raft.member.caught_up_rounds", MeasureJoining, unit: null, "Leader: rounds in a row in which a joining member kept up; at two it becomes a voter.");

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Host.Hosting;
@@ -9,6 +10,9 @@ namespace Raft.Host.Monitoring;
 /// <param name="Reasons">Empty when it is ready.</param>
 public sealed record ReadinessReport(NodePhase Phase, IReadOnlyList<string> Reasons)
 {
+    /// <summary>What somebody should look at though the node is ready.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
     public bool IsReady => Reasons.Count == 0;
 }
 
@@ -37,7 +41,28 @@ public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain d
                 AddReasons(group, reasons);
         }
 
-        return new ReadinessReport(now.Phase, reasons);
+        return new ReadinessReport(now.Phase, reasons) { Warnings = [.. groups.All.SelectMany(WarningsOf)] };
+    }
+
+    internal static IEnumerable<string> WarningsOf(HostedGroup group)
+    {
+        RaftServer server = group.Server;
+        TimeSpan refused = server.RefusedClockLeap;
+        if (refused != TimeSpan.Zero)
+        {
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"Group {group.Id}: the clock of this node is {Math.Abs(refused.TotalSeconds):F0} s {(refused > TimeSpan.Zero ? "ahead of" : "behind")} the time that is confirmed; entries are not stamped with it. Check its time synchronisation.");
+        }
+
+        TimeSpan ahead = server.LogTimeAhead;
+        if (ahead != TimeSpan.Zero)
+        {
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"Group {group.Id}: its time stamps are {ahead.TotalSeconds:F0} s ahead of the clocks. ") + (!group.Machine.CanCorrectTime
+                    ? "They go on at half speed until the clocks have caught up."
+                    : server.AreClocksKnown ? "They are being corrected."
+                    : "They are corrected once every member of the group is reached and runs this release.");
+        }
     }
 
     /// <summary>Groups that the log has created, or is certain to create, and that do not run here yet.</summary>

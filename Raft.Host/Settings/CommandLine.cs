@@ -91,7 +91,11 @@ public sealed record CommandLine
     private static string File(string name, Queue<string> rest)
     {
         string? text = rest.TryDequeue(out string? next) ? next : null;
-        return System.IO.File.Exists(text) ? text : throw new CommandLineException($"{name} is '{text}'; allowed: a file that exists.");
+        if (System.IO.File.Exists(text))
+            return text;
+
+        bool isDirectory = Directory.Exists(text);
+        throw new CommandLineException($"{name} is '{text}'{(isDirectory ? ", which is a directory" : "")}; allowed: a file that exists{(isDirectory ? "" : ", in a directory that may be read")}.");
     }
 
     private static string Setting(string argument, Queue<string> rest)

@@ -54,6 +54,8 @@ public sealed class RaftOptions
 
     public IdempotencyOptions Idempotency { get; set; } = new();
 
+    public ClockOptions Clock { get; set; } = new();
+
     public SecurityOptions Security { get; set; } = new();
 }
 
@@ -156,6 +158,16 @@ public sealed class IdempotencyOptions
 
     /// <summary>For how long a key is kept at least, by the leader's time stamps, seconds. Default 600.</summary>
     public int MinAgeSeconds { get; set; } = 600;
+}
+
+public sealed class ClockOptions
+{
+    /// <summary>By how much the clock of a leader may differ from the time that a quorum's clocks confirm, milliseconds. Default 5000.</summary>
+    public int MaxLeapMs { get; set; } = 5000;
+
+    /// <summary>For how long a clock that leapt must run evenly to be believed where no other clock confirms it (a single voter), and stamps
+    /// must be ahead before they are corrected, milliseconds. Default 30000.</summary>
+    public int ConfirmMs { get; set; } = 30_000;
 }
 
 public sealed class SecurityOptions

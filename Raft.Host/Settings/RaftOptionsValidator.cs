@@ -26,6 +26,8 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
         Require(options.ElectionTicks is >= 3 and <= 1000, "ElectionTicks", options.ElectionTicks, "3 to 1000");
         Require(options.RequestTimeoutMs is >= 10 and <= 3_600_000, "RequestTimeoutMs", options.RequestTimeoutMs, "10 to 3600000");
         Require(options.DiskStallMs is >= 100 and <= 3_600_000, "DiskStallMs", options.DiskStallMs, "100 to 3600000");
+        Require(options.Clock.MaxLeapMs is >= 100 and <= 3_600_000, "Clock:MaxLeapMs", options.Clock.MaxLeapMs, "100 to 3600000");
+        Require(options.Clock.ConfirmMs is >= 1000 and <= 86_400_000, "Clock:ConfirmMs", options.Clock.ConfirmMs, "1000 to 86400000");
         Require(detector.PingMs is >= 5 and <= 60_000, "FailureDetector:PingMs", detector.PingMs, "5 to 60000");
         Require(detector.TimeoutMs >= 2L * detector.PingMs && detector.TimeoutMs <= electionMs, "FailureDetector:TimeoutMs", detector.TimeoutMs,
             $"2 x PingMs = {2L * detector.PingMs} to TickMs x ElectionTicks = {electionMs}");

@@ -4,29 +4,33 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Host.StateMachine;
 
-/// <summary>The host's part of a group's snapshot, before the bytes of the inner state machine. Version 1, little endian:</summary>
+/// <summary>The host's part of a group's snapshot, before the bytes of the inner state machine. Little endian:</summary>
 /// <remarks><code>
 /// name      "rhgroup" version:1
 /// section   1:1 length:4
 ///           appliedIndex:8 checkedThrough:8
 ///           records:4 {index:8 time:8 hash:16 hashVersion:4}*
 ///           groups:4 {index:8 name:1+n configuration:4+n}*
+///           [version 2]  timeOffset:8
 /// rest      what the inner state machine wrote
-/// </code></remarks>
+/// </code>
+/// Version 2 is written only where time was corrected, so a release that does not know it reads all others.</remarks>
 /// <param name="AppliedIndex">The last command, whether the inner state machine's or the host's.</param>
 /// <param name="CheckedThrough">The highest index that a check of the state hash spoke of.</param>
+/// <param name="TimeOffsetMs">By how much the stamps are ahead of the clocks; 0: no correction.</param>
 internal sealed record GroupSnapshotHeader(
-    LogIndex AppliedIndex, LogIndex CheckedThrough, IReadOnlyList<HashRecord> Records, IReadOnlyList<CreatedGroup> CreatedGroups)
+    LogIndex AppliedIndex, LogIndex CheckedThrough, IReadOnlyList<HashRecord> Records, IReadOnlyList<CreatedGroup> CreatedGroups, long TimeOffsetMs = 0)
 {
     private const byte Section = 1;
 
     private static readonly ReadOnlyMemory<byte> _name = "rhgroup\u0001"u8.ToArray();
+    private static readonly ReadOnlyMemory<byte> _nameWithOffset = "rhgroup\u0002"u8.ToArray();
 
     public async Task WriteAsync(Stream target, CancellationToken cancellation)
     {
         byte[] bytes = Encode();
         var writer = new SectionWriter(target, cancellation);
-        await writer.WriteNameAsync(_name);
+        await writer.WriteNameAsync(TimeOffsetMs == 0 ? _name : _nameWithOffset);
         bytes.CopyTo(writer.Take(Section, bytes.Length));
         await writer.FlushAsync();
     }
@@ -36,9 +40,9 @@ internal sealed record GroupSnapshotHeader(
     public static async Task<GroupSnapshotHeader> ReadAsync(Stream content, CancellationToken cancellation)
     {
         var reader = new SectionReader(content, cancellation);
-        await reader.ReadNameAsync(_name, "a group");
+        byte version = await reader.ReadNameAsync(_nameWithOffset, "a group", oldest: 1);
         (byte kind, ReadOnlyMemory<byte> payload) = await reader.ReadAsync();
-        return kind == Section ? Decode(payload.Span) : throw new InvalidDataException($"The snapshot of a group begins with section {kind}.");
+        return kind == Section ? Decode(payload.Span, hasOffset: version > 1) : throw new InvalidDataException($"The snapshot of a group begins with section {kind}.");
     }
 
     private byte[] Encode()
@@ -70,11 +74,13 @@ internal sealed record GroupSnapshotHeader(
             writer.Write(configuration);
         }
 
+        if (TimeOffsetMs != 0)
+            writer.Write(TimeOffsetMs);
         writer.Flush();
         return bytes.ToArray();
     }
 
-    private static GroupSnapshotHeader Decode(ReadOnlySpan<byte> payload)
+    private static GroupSnapshotHeader Decode(ReadOnlySpan<byte> payload, bool hasOffset)
     {
         var reader = new ItemReader(payload);
         var applied = new LogIndex(reader.Int64());
@@ -95,8 +101,9 @@ internal sealed record GroupSnapshotHeader(
             groups.Add(new CreatedGroup(id, Configuration.Decode(reader.Sized32()), index));
         }
 
-        return reader.IsAtEnd
-            ? new GroupSnapshotHeader(applied, checkedThrough, records, groups)
-            : throw new InvalidDataException("The host's part of the snapshot is too long.");
+        long offset = hasOffset ? reader.Int64() : 0;
+        return reader.IsAtEnd && offset >= 0
+            ? new GroupSnapshotHeader(applied, checkedThrough, records, groups, offset)
+            : throw new InvalidDataException("The host's part of the snapshot is too long, or its time offset negative.");
     }
 }

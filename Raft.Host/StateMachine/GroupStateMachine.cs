@@ -15,11 +15,13 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
 {
     private readonly IHashedState? _hashed = inner as IHashedState;
     private readonly IMeasuredState? _measured = inner as IMeasuredState;
+    private readonly ICorrectedTime? _inner = inner as ICorrectedTime;
     private readonly List<CommittedCommand> _piece = [];
     private HashRecords _records = new();
     private LogIndex _checkedThrough;       // the highest index that a check spoke of
     private LogIndex _appliedIndex;
     private long _countedBytes;             // of the inner state, in the budget
+    private long _timeOffsetMs;
     private volatile IReadOnlyList<CreatedGroup> _createdGroups = [];
     private volatile HashCheck? _pendingHashCheck;
     private volatile HashAlarm? _hashAlarm;
@@ -28,6 +30,16 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
 
     /// <summary>The node's budget that the inner state is counted in, if it is an <see cref="IMeasuredState"/>; null: none.</summary>
     public StateBudget? Budget { get; init; }
+
+    /// <summary>The state machine can be told that stamps are ahead of the clocks.</summary>
+    public bool CanCorrectTime => _inner is not null;
+
+    /// <summary>By how much the stamps of the log are ahead of the clocks: <see cref="TimeCorrection"/>. From any thread.</summary>
+    public long TimeOffsetMs
+    {
+        get => Volatile.Read(ref _timeOffsetMs);
+        private set => Volatile.Write(ref _timeOffsetMs, value);
+    }
 
     /// <summary>Groups that this group's log created, in its order. From any thread; the list never changes, a new one takes its place.</summary>
     public IReadOnlyList<CreatedGroup> CreatedGroups => _createdGroups;
@@ -66,7 +78,7 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
 
     public IStateSnapshot TakeSnapshot()
     {
-        var header = new GroupSnapshotHeader(_appliedIndex, _checkedThrough, [.. _records.All], _createdGroups);
+        var header = new GroupSnapshotHeader(_appliedIndex, _checkedThrough, [.. _records.All], _createdGroups, TimeOffsetMs);
         return new Picture(header, Inner.TakeSnapshot());
     }
 
@@ -78,6 +90,8 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
         Measure();
 
         IReadOnlyList<CreatedGroup> before = _createdGroups;
+        TimeOffsetMs = header.TimeOffsetMs;
+        _inner?.RestoreOffset(header.TimeOffsetMs);
         _appliedIndex = header.AppliedIndex;
         _checkedThrough = header.CheckedThrough;
         _records = new HashRecords();
@@ -180,6 +194,7 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
         {
             CreateGroup create => Create(create, committed.Index),
             HashCheck check => Check(check),
+            TimeCorrection correction => Correct(correction, committed),
             _ => new UnknownSystemCommand($"{command.GetType().Name} is not for a group's log."),
         };
     }
@@ -198,6 +213,18 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
         log.CreatedGroup(group, created.Id, index);
         GroupCreated?.Invoke(created);
         return new GroupCreated(created, IsNew: true);
+    }
+
+    private TimeCorrected Correct(TimeCorrection correction, in CommittedCommand committed)
+    {
+        if (_inner is not null && correction.OffsetMs > TimeOffsetMs)
+        {
+            TimeOffsetMs = correction.OffsetMs;
+            _inner.Correct(correction.OffsetMs, committed.TimeMs);
+            log.CorrectedTime(group, committed.Index, correction.OffsetMs / 1000.0);
+        }
+
+        return new TimeCorrected(TimeOffsetMs);
     }
 
     private HashChecked Check(HashCheck check)

@@ -5,10 +5,6 @@ namespace Raft.Host.StateMachine;
 /// <summary>A settled request: the key's hash of the request, and the first outcome.</summary>
 public sealed record SettledKey(byte[] Scope, byte[] Sha256, StoreResult Outcome, long TimeMs)
 {
-    /// <summary>From when on its window runs: its own time, where that is ahead of the leader's. Forgotten before the key
-    /// counts as too old, it would be executed again.</summary>
-    internal long WindowFromMs => Math.Max(TimeMs, KeyTimeMs ?? 0);
-
     /// <summary>The key's own time, if it has one.</summary>
     internal long? KeyTimeMs => IdempotencyTable.TimeOf(StoreCommands.KeyOf(Scope));
 }
@@ -47,6 +43,21 @@ internal sealed class IdempotencyTable
     /// them, whatever window a command brings: windows may differ between nodes, and grow.</summary>
     public long ForgottenThroughMs { get; private set; }
 
+    /// <summary>By how much the log's time stamps are ahead of the clocks: a correction in the log says so. Ages are told by the stamps, which
+    /// never fall; what time it is, by the stamps without this.</summary>
+    public long OffsetMs { get; private set; }
+
+    /// <summary>From this command on the stamps are that far ahead of the clocks.</summary>
+    public void Correct(long offsetMs, long timeMs)
+    {
+        OffsetMs = offsetMs;
+        // What was forgotten and is from the future now would keep every correct key out until then.
+        ForgottenThroughMs = Math.Min(ForgottenThroughMs, timeMs - offsetMs);
+    }
+
+    /// <summary>A snapshot says so, and the rest of its state is here.</summary>
+    public void RestoreOffset(long offsetMs) => OffsetMs = offsetMs;
+
     public SettledKey? Find(ReadOnlySpan<byte> scope) => _lookup.TryGetValue(scope, out SettledKey? found) ? found : null;
 
     /// <summary>Null when the command may be executed (and must then be <see cref="Settle">settled</see>); otherwise its result.</summary>
@@ -58,17 +69,18 @@ internal sealed class IdempotencyTable
         long windowMs = command.MinAgeSeconds * 1000L;
         if (TimeOf(command.IdempotencyKey) is { } keyTime)
         {
-            if (keyTime <= timeMs - windowMs || keyTime <= ForgottenThroughMs)
+            long nowMs = timeMs - OffsetMs;
+            if (keyTime <= nowMs - windowMs || keyTime <= ForgottenThroughMs)
                 return new KeyTooOld(command.MinAgeSeconds);
-            if (keyTime > timeMs + ClockToleranceMs)
-                return new KeyFromTheFuture(keyTime - timeMs);
+            if (keyTime > nowMs + ClockToleranceMs)
+                return new KeyFromTheFuture(keyTime - nowMs);
         }
 
-        while (_keys.Count >= command.MaxKeys && Oldest is { } oldest && timeMs - oldest.WindowFromMs >= windowMs)
-            ForgetOldest(oldest);
+        while (_keys.Count >= command.MaxKeys && Oldest is { } oldest && AgeOf(oldest, timeMs) >= windowMs)
+            ForgetOldest(oldest, timeMs);
 
         return _keys.Count < command.MaxKeys ? null
-            : new TableFull(command.MaxKeys, Oldest is { } first ? windowMs - (timeMs - first.WindowFromMs) : windowMs);
+            : new TableFull(command.MaxKeys, Oldest is { } first ? windowMs - AgeOf(first, timeMs) : windowMs);
     }
 
     public void Settle(in StoreCommand command, StoreResult outcome, long timeMs) =>
@@ -101,13 +113,22 @@ internal sealed class IdempotencyTable
 
     private SettledKey? Oldest => _byAge.Count == 0 ? null : _byAge.At(_byAge.First);
 
-    private void ForgetOldest(SettledKey oldest)
+    /// <summary>For how long its window has run: by the log's time, and by its own time, where it has one. One whose own time is
+    /// still to come (its client's clock was as wrong as the cluster's before a correction) ages like a key without a time.</summary>
+    private long AgeOf(SettledKey key, long timeMs)
+    {
+        long age = timeMs - key.TimeMs;
+        return key.KeyTimeMs is { } keyTime && keyTime <= timeMs - OffsetMs + ClockToleranceMs ? Math.Min(age, timeMs - OffsetMs - keyTime) : age;
+    }
+
+    private void ForgetOldest(SettledKey oldest, long timeMs)
     {
         _byAge.RemoveFirst();
         _keys.Remove(oldest.Scope);
         MemoryBytes -= OverheadBytes + oldest.Scope.Length;
         HashSum -= StateHash.OfOutcome(oldest.Scope, oldest.Sha256, oldest.Outcome, oldest.TimeMs);
-        ForgottenThroughMs = Math.Max(ForgottenThroughMs, oldest.KeyTimeMs ?? 0);
+        if (oldest.KeyTimeMs is { } keyTime && keyTime <= timeMs - OffsetMs)
+            ForgottenThroughMs = Math.Max(ForgottenThroughMs, keyTime);
     }
 
     /// <summary>When a UUID of version 7 was made, in milliseconds since 1970; null for every other key. RFC 9562, 5.7</summary>

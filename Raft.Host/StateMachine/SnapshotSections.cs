@@ -58,15 +58,20 @@ internal sealed class SectionReader(Stream content, CancellationToken cancellati
     private readonly byte[] _head = new byte[SectionWriter.HeadBytes];
     private byte[] _buffer = [];
 
-    /// <summary>Reads and compares what the stream is.</summary>
-    public async ValueTask ReadNameAsync(ReadOnlyMemory<byte> name, string what)
+    /// <summary>Reads and compares what the stream is; gives its version.</summary>
+    /// <param name="name">Ends with the newest version that is read.</param>
+    /// <param name="what">For people.</param>
+    /// <param name="oldest">The oldest version that is read; 0: only the newest.</param>
+    public async ValueTask<byte> ReadNameAsync(ReadOnlyMemory<byte> name, string what, byte oldest = 0)
     {
         byte[] found = new byte[name.Length];
         int read = await ReadUpToAsync(found);
         if (read < found.Length || !found.AsSpan(..^1).SequenceEqual(name.Span[..^1]))
             throw new InvalidDataException($"The bytes are no snapshot of {what}.");
-        if (found[^1] != name.Span[^1])
-            throw new InvalidDataException($"The snapshot of {what} has version {found[^1]}; this release reads {name.Span[^1]}.");
+        byte newest = name.Span[^1];
+        if (found[^1] > newest || found[^1] < (oldest == 0 ? newest : oldest))
+            throw new InvalidDataException($"The snapshot of {what} has version {found[^1]}; this release reads {newest}.");
+        return found[^1];
     }
 
     /// <summary>The next section. Its payload is valid until the next call, or for good after <see cref="KeepBuffer"/>.</summary>

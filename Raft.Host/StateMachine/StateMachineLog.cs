@@ -14,6 +14,9 @@ internal static partial class StateMachineLog
     [LoggerMessage(2503, LogLevel.Information, "Group {Group}: a snapshot of index {Index} was loaded")]
     public static partial void LoadedSnapshot(this ILogger logger, GroupId group, LogIndex index);
 
+    [LoggerMessage(2504, LogLevel.Warning, "Group {Group}: from index {Index} on time stamps are known to be {Seconds:F1} s ahead of the clocks; what time it is is told without that")]
+    public static partial void CorrectedTime(this ILogger logger, GroupId group, LogIndex index, double seconds);
+
     [LoggerMessage(2590, LogLevel.Critical, "Group {Group}: the state of this node differs from the leader's at index {Index}: {Own} here, {Leaders} there. Its " +
         "reads are not to be trusted. Compare the state hashes of all nodes in /v1/status; replace this node's data directory, or, if this one agrees with a majority, the leader's")]
     public static partial void StateDiffers(this ILogger logger, GroupId group, LogIndex index, string own, string leaders);

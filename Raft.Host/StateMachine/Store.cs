@@ -21,7 +21,7 @@ public readonly record struct StoreStatus(
 /// others, and for a slice of keys by a picture that is being written. What a read gives is immutable. All limits that decide
 /// anything travel in the commands, so replicas never differ because their configuration does.
 /// </remarks>
-public sealed partial class Store : IStateMachine, IHashedState, IMeasuredState
+public sealed partial class Store : IStateMachine, IHashedState, IMeasuredState, ICorrectedTime
 {
     private const string JsonType = "application/json";
 
@@ -151,7 +151,7 @@ public sealed partial class Store : IStateMachine, IHashedState, IMeasuredState
     {
         byte[] scope = StoreCommands.Scope(principal, key);
         lock (_lock)
-            return _state.Idempotency.Find(scope);
+            return _state.Idempotency.Find(scope) is { } found ? found with { TimeMs = found.TimeMs - _state.Idempotency.OffsetMs } : null;
     }
 
     /// <summary>The hash computed from the whole state, for tests: must equal the incremental one.</summary>
@@ -160,6 +160,21 @@ public sealed partial class Store : IStateMachine, IHashedState, IMeasuredState
         lock (_lock)
             return _state.RecomputeHash();
     }
+
+    void ICorrectedTime.Correct(long offsetMs, long timeMs)
+    {
+        lock (_lock)
+            _state.Idempotency.Correct(offsetMs, timeMs);
+    }
+
+    void ICorrectedTime.RestoreOffset(long offsetMs)
+    {
+        lock (_lock)
+            _state.Idempotency.RestoreOffset(offsetMs);
+    }
+
+    /// <summary>What time it was, for people: the stamp without what it is ahead by.</summary>
+    private long TimeOf(in CommittedCommand committed) => committed.TimeMs - _state.Idempotency.OffsetMs;
 
     private StoreResult Apply(in CommittedCommand committed)
     {
@@ -185,7 +200,7 @@ public sealed partial class Store : IStateMachine, IHashedState, IMeasuredState
         switch (command.Kind)
         {
             case CommandKind.Append:
-                long index = _state.Journal.Append(new JournalEntry(committed.Term.Value, committed.TimeMs, _contentTypes.Of(command.ContentType), command.Payload.ToArray()));
+                long index = _state.Journal.Append(new JournalEntry(committed.Term.Value, TimeOf(committed), _contentTypes.Of(command.ContentType), command.Payload.ToArray()));
                 _state.Journal.Retain(command.JournalMaxEntries, command.JournalMaxBytes);
                 return new Appended(index, index, committed.Index.Value, committed.Term);
 
@@ -204,7 +219,7 @@ public sealed partial class Store : IStateMachine, IHashedState, IMeasuredState
         long first = _state.Journal.LastIndex + 1;
         var lines = new Lines(batch);
         while (lines.MoveNext())
-            _state.Journal.Append(new JournalEntry(committed.Term.Value, committed.TimeMs, JsonType, batch.AsMemory(lines.Current)));
+            _state.Journal.Append(new JournalEntry(committed.Term.Value, TimeOf(committed), JsonType, batch.AsMemory(lines.Current)));
         if (_state.Journal.LastIndex < first)
             return new Malformed("The batch has no lines.");
 

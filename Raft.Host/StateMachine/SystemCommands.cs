@@ -17,11 +17,16 @@ public sealed record CreateGroup(GroupId Group, Configuration First) : SystemCom
 /// <param name="HashVersion">Other versions are not compared.</param>
 public sealed record HashCheck(LogIndex Index, UInt128 Hash, int HashVersion) : SystemCommand;
 
+/// <summary>The stamps of this log are ahead of the clocks: under a clock that was wrong, time ran ahead, and stamps never fall.</summary>
+/// <param name="OffsetMs">By so much; counts when it is more than what was said before.</param>
+public sealed record TimeCorrection(long OffsetMs) : SystemCommand;
+
 /// <summary>System command to bytes and back. Version 1, little endian:</summary>
 /// <remarks><code>
 /// version:1 kind:1
 ///   1 create group   group:1+n configuration:rest
 ///   2 hash check     index:8 hash:16 hashVersion:4
+///   3 correction     offset:8        (only where all members know it)
 /// </code></remarks>
 public static class SystemCommands
 {
@@ -30,6 +35,8 @@ public static class SystemCommands
     private const byte Version = 1;
     private const byte CreateGroupKind = 1;
     private const byte HashCheckKind = 2;
+    private const byte TimeCorrectionKind = 3;
+    private const int TimeCorrectionBytes = 2 + 8;
     private const int HashCheckBytes = 2 + 8 + 16 + 4;
 
     public static byte[] Encode(SystemCommand command)
@@ -50,6 +57,13 @@ public static class SystemCommands
                 BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(26), check.HashVersion);
                 return bytes;
 
+            case TimeCorrection correction:
+                byte[] offset = new byte[TimeCorrectionBytes];
+                offset[0] = Version;
+                offset[1] = TimeCorrectionKind;
+                BinaryPrimitives.WriteInt64LittleEndian(offset.AsSpan(2), correction.OffsetMs);
+                return offset;
+
             default:
                 throw new ArgumentException($"{command?.GetType().Name} has no bytes.", nameof(command));
         }
@@ -65,6 +79,10 @@ public static class SystemCommands
             fault = bytes.IsEmpty ? "The system command is empty." : $"The system command has version {bytes[0]}; this release reads {Version}.";
         else if (bytes[1] == CreateGroupKind)
             command = ReadCreateGroup(bytes[2..], out fault);
+        else if (bytes[1] == TimeCorrectionKind && bytes.Length != TimeCorrectionBytes)
+            fault = $"A time correction has {bytes.Length} bytes; it takes {TimeCorrectionBytes}.";
+        else if (bytes[1] == TimeCorrectionKind)
+            command = new TimeCorrection(BinaryPrimitives.ReadInt64LittleEndian(bytes[2..]));
         else if (bytes[1] != HashCheckKind)
             fault = $"The system command has kind {bytes[1]}, which this release does not know.";
         else if (bytes.Length != HashCheckBytes)

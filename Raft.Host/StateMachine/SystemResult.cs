@@ -12,6 +12,9 @@ public sealed record GroupCreated(CreatedGroup Group, bool IsNew) : SystemResult
 /// <param name="Outcome">What came out of it, on this node.</param>
 public sealed record HashChecked(HashCheckOutcome Outcome) : SystemResult;
 
+/// <summary>The stamps are known to be that far ahead of the clocks.</summary>
+public sealed record TimeCorrected(long OffsetMs) : SystemResult;
+
 /// <summary>The bytes are no system command that this release knows; nothing was done.</summary>
 public sealed record UnknownSystemCommand(string Reason) : SystemResult;
 

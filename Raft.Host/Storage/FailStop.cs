@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Raft.Host.Memory;
 
 namespace Raft.Host.Storage;
@@ -24,18 +23,9 @@ public sealed class StorageFailedException : IOException
 
     private static string Describe(string operation, string file, long offset, int errno, Exception? inner)
     {
-        string cause = errno != 0 ? $"errno {errno} ({Marshal.GetPInvokeErrorMessage(errno)})" : inner?.Message ?? "a claim about it turned out false";
-        return $"{operation} of {file} at offset {offset} failed: {cause}. {RemedyFor(errno)}";
+        string cause = errno != 0 ? SystemErrors.CauseOf(errno) : inner?.Message ?? "a claim about it turned out false";
+        return $"{operation} of {file} at offset {offset} failed: {cause}. {SystemErrors.RemedyOf(errno)}";
     }
-
-    private static string RemedyFor(int errno) => errno switch
-    {
-        28 or 122 => "Make room on its file system (or raise the quota), then start the node again: nothing acknowledged is lost.",
-        13 or 1 or 30 => "Make it writable for the user of this process, then start the node again.",
-        24 or 23 => "Raise the limit of open files, then start the node again.",
-        0 => "Start the node again; what it finds on its disk is verified. If this comes back, report it with this line.",
-        _ => "Check the disk (kernel log, SMART) and start the node again only on a sound one; on a new, empty one it comes back as a new member.",
-    };
 }
 
 /// <summary>The end of a node whose storage failed: first the last words and the exit, then nothing is acknowledged any more.</summary>
@@ -69,8 +59,7 @@ internal sealed class FailStop(Action<StorageFailedException> end)
             OutOfMemory.End();
 
         // Not through the logger: that writes later, and there is no later.
-        Console.Error.WriteLine($"crit: Raft.Host.Storage[2090] Storage failed, the node ends now. {cause.Message}");
-        Console.Error.Flush();
+        ProcessOutput.LastWords($"crit: Raft.Host.Storage[2090] Storage failed, the node ends now. {cause.Message}");
         Native.Exit(70);
     }
 }

@@ -13,6 +13,7 @@ internal static class Invariants
         new LogMatching(ledger),
         new LeaderCompleteness(ledger),
         new StateMachineSafety(ledger),
+        new TimeNeverFalls(),
         new OneVoteATerm(ledger),
         new ConfigurationSafety(ledger),
         new ConfigurationInForce(ledger),
