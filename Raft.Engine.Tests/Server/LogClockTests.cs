@@ -12,6 +12,7 @@ public sealed class LogClockTests
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
     private static readonly TimeSpan Year = TimeSpan.FromDays(400);
 
+    // Planted: eng/defects/T01-leaders-clock-is-believed.defect
     [Fact]
     public void A_leap_of_the_leaders_clock_alone_is_refused() => Cluster.Run(3, seed: 1, async cluster =>
     {
@@ -61,6 +62,7 @@ public sealed class LogClockTests
         Assert.Equal(TimeSpan.Zero, leader.Server.RefusedClockLeap);
     });
 
+    // Planted: eng/defects/T06-one-clock-moves-the-log.defect
     [Fact]
     public void Of_two_voters_neither_moves_the_log_alone() => Cluster.Run(2, seed: 4, async cluster =>
     {
@@ -94,6 +96,20 @@ public sealed class LogClockTests
     });
 
     [Fact]
+    public void The_first_stamp_of_a_log_is_that_of_a_quorum_too() => Cluster.Run(3, seed: 11, isStarted: false, scenario: async cluster =>
+    {
+        Member wrong = cluster.Members[0];
+        wrong.WallOffset = Year;
+        foreach (Member member in cluster.Members)
+            await member.StartAsync();
+        Member leader = await cluster.LeaderAsync();
+        if (leader != wrong)
+            await leader.Server.TransferLeadershipAsync(wrong.Id.Node, TimeSpan.FromSeconds(5), default);
+        await wrong.AddAsync("one");
+        AssertStamp(cluster, wrong, TimeSpan.Zero, within: 6);
+    });
+
+    [Fact]
     public void After_a_long_stop_of_the_whole_cluster_the_first_stamp_is_of_today() => Cluster.Run(3, seed: 6, async cluster =>
     {
         Member leader = await cluster.LeaderAsync();
@@ -112,6 +128,8 @@ public sealed class LogClockTests
         AssertStamp(cluster, next, Year, within: 0.1);
     });
 
+    // Planted: eng/defects/T02-bound-is-granted-with-each-entry.defect
+    // Planted: eng/defects/T05-sole-clock-is-believed-at-once.defect
     [Fact]
     public void A_sole_voter_believes_its_clock_at_its_start_and_a_leap_only_once_it_lasts() => Cluster.Run(1, seed: 7, async cluster =>
     {
@@ -135,6 +153,7 @@ public sealed class LogClockTests
         AssertNeverFalls(sole);
     });
 
+    // Planted: eng/defects/T04-log-that-is-ahead-stands-still.defect
     [Theory]
     [InlineData(1)]
     [InlineData(3)]
@@ -153,9 +172,16 @@ public sealed class LogClockTests
         Assert.InRange(leader.Machine.Commands[^1].TimeMs - stamp, 149_000, 152_000);
         Assert.InRange(leader.Server.LogTimeAhead.TotalSeconds, 3600 - 152 - 6, 3600 - 145);
 
-        leader.Server.ClockOffsetMs = (long)leader.Server.LogTimeAhead.TotalMilliseconds;
+        leader.Server.ClockOffsetMs = leader.Server.WantedClockOffsetMs;
+        await cluster.PassAsync(0.06);      // a tick
         stamp = leader.Machine.Commands[^1].TimeMs;
-        await cluster.PassAsync(100);
+        for (int n = 0; n < 20; n++)
+        {
+            await cluster.PassAsync(0.05);
+            Assert.Equal(0, leader.Server.WantedClockOffsetMs);     // it is not asked for twice
+        }
+
+        await cluster.PassAsync(99);
         await leader.AddAsync("corrected");
         Assert.InRange(leader.Machine.Commands[^1].TimeMs - stamp, 95_000, 106_000);
         Assert.Equal(TimeSpan.Zero, leader.Server.LogTimeAhead);
@@ -180,6 +206,7 @@ public sealed class LogClockTests
         Assert.False(leader.Server.AreClocksKnown);
     });
 
+    // Planted: eng/defects/T03-last-entry-is-not-loaded.defect
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -23,6 +23,7 @@ internal sealed class LogClock(TimeProvider time, TimeSpan maxLeap, TimeSpan con
 
     private long? _anchorMs;        // where the log's time was at _anchorAt; null: the log is empty
     private long _anchorAt;
+    private long _offsetMs;
     private long _lastMs;           // the last stamp of the log
     private long _lastAt;
     private bool _isFirst = true;   // nothing but the disk has spoken yet
@@ -39,7 +40,20 @@ internal sealed class LogClock(TimeProvider time, TimeSpan maxLeap, TimeSpan con
     private readonly List<long> _clocks = [];
 
     /// <summary>By how much the log's stamps are ahead of the clock on purpose: a correction that the log holds.</summary>
-    public long OffsetMs { get; set; }
+    public long OffsetMs
+    {
+        get => _offsetMs;
+        set
+        {
+            if (value == _offsetMs)
+                return;
+
+            // What was measured under the former offset says nothing any more.
+            _offsetMs = value;
+            _aheadSince = null;
+            AheadMs = 0;
+        }
+    }
 
     /// <summary>By how much the own clock is ahead of (below 0: behind) what is confirmed, when that is more than is allowed; else 0.</summary>
     public long RefusedMs { get; private set; }
@@ -95,7 +109,8 @@ internal sealed class LogClock(TimeProvider time, TimeSpan maxLeap, TimeSpan con
 
         _isFirst = false;
         long anchor = Math.Clamp(Anchor(now) ?? own, atLeast, atMost);
-        (_anchorMs, _anchorAt) = (anchor, now);
+        if (_anchorMs is not null || atLeast != long.MinValue)
+            (_anchorMs, _anchorAt) = (anchor, now);     // an empty log waits for the first clocks
         return Judge(own - anchor, _lastMs - anchor, now);
     }
 
@@ -108,7 +123,7 @@ internal sealed class LogClock(TimeProvider time, TimeSpan maxLeap, TimeSpan con
         long allowed = Math.Clamp(own, anchor - _maxLeapMs, anchor + _maxLeapMs);
         _isSlow = allowed < _lastMs;
         stampMs = _isSlow ? _lastMs + (Milliseconds(_lastAt, now) / 2) : allowed;
-        return allowed >= own || _isConfirmed || _isSole || time.GetElapsedTime(_leadsAt, now) >= FirstWait;
+        return (_anchorMs is not null && allowed >= own) || _isConfirmed || _isSole || time.GetElapsedTime(_leadsAt, now) >= FirstWait;
     }
 
     /// <summary>An entry with that stamp is in the log.</summary>

@@ -54,7 +54,7 @@ public sealed record OutcomeDocument(
 public sealed record ConfigDocument(RaftOptions Raft);
 
 /// <summary>This node can take writes.</summary>
-public sealed record ReadyDocument(bool Ready, string Phase, IReadOnlyList<string> Reasons);
+public sealed record ReadyDocument(bool Ready, string Phase, IReadOnlyList<string> Reasons, IReadOnlyList<string> Warnings);
 
 /// <summary>Every error, after RFC 9457.</summary>
 /// <param name="Type">Points at the explanation; what follows the # is for programs.</param>

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Raft.Engine.Errors;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Host.StateMachine;
@@ -8,7 +9,10 @@ namespace Raft.Simulator;
 /// <summary>One group on one node, for one life of its process.</summary>
 internal sealed class SimulatedServer
 {
+    private const long CorrectFromMs = 10_000;
+
     private ServerStatus? _seen;
+    private Task _correcting = Task.CompletedTask;
 
     public SimulatedServer(SimulatedNode node, SimulatedGroup group, VirtualShard shard, long start, MemoryBudget budget)
     {
@@ -54,6 +58,7 @@ internal sealed class SimulatedServer
     /// <param name="isLastWord">Also when it has stopped by itself.</param>
     public void Look(bool isLastWord = false)
     {
+        KeepTime();
         ServerStatus now = Server.Status;
         if (ReferenceEquals(now, _seen) || !(Server.IsAlive || isLastWord))
             return;
@@ -61,6 +66,27 @@ internal sealed class SimulatedServer
         ServerStatus? before = _seen;
         _seen = now;
         Shard.Look(() => Group.OnStatus(this, before, now));
+    }
+
+    /// <summary>As the host does: what the log says of its time is told to the server, and a log that is ahead is corrected.</summary>
+    private void KeepTime()
+    {
+        Server.ClockOffsetMs = Machine.TimeOffsetMs;
+        long wanted = Server.WantedClockOffsetMs;
+        if (wanted - Machine.TimeOffsetMs >= CorrectFromMs && _correcting.IsCompleted && Server.IsAlive && Server.AreClocksKnown)
+            _correcting = CorrectTimeAsync(wanted);
+    }
+
+    private async Task CorrectTimeAsync(long offsetMs)
+    {
+        try
+        {
+            await Server.AddSystemEntryAsync(SystemCommands.Encode(new TimeCorrection(offsetMs)), WaitFor.Applied, CancellationToken.None);
+        }
+        catch (RaftException)
+        {
+            // It is tried again while it is due.
+        }
     }
 
     public Term? TermAt(LogIndex index) => Server.Protocol.TermAt(index);

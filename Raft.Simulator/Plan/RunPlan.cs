@@ -94,6 +94,7 @@ internal sealed class RunPlan
             MaxUncommittedBytes = random.Next(3) switch { 0 => 5 << 10, 1 => 64 << 10, _ => 16 << 20 },
             MaxApplyEntries = random.Next(2) == 0 ? 1 : 64,
             DiskStall = TimeSpan.FromMilliseconds(500),
+            ClockConfirmation = TimeSpan.FromSeconds(2),
         };
         settings = settings with { SnapshotSendBytesPerSecond = random.Next(3) == 0 ? 8 << 10 : 0 };
 

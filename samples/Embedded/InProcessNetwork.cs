@@ -107,6 +107,10 @@ public sealed class InProcessNetwork
                 ? new QuietWord(commit, TimeSpan.Zero)
                 : null;
 
+        /// <summary>All servers of the process have one clock; a real network sends each node's with its liveness frames.</summary>
+        long? IPeerLiveness.ClockOf(ServerId server) =>
+            Find(server)?.FreshStatus is null ? null : TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+
         bool IPeerLiveness.IsAlive(ServerId server) => Find(server)?.FreshStatus is not null;
 
         private long StartCount { get; } = startCount;
