@@ -75,7 +75,7 @@ public sealed class BoundedWaitingTests
         Member alone = cluster.Members[0];
         alone.Budget = budget;
         await alone.StartAsync();
-        Assert.True(budget.TryAddWaiting(6 * WaitingBytes.CallBytes, reserve: 0));      // another group's
+        Assert.True(budget.TryAddWaiting(6 * WaitingBytes.CallBytes, isCommand: true));      // another group's
 
         Task<AddedEntry>[] calls = [.. Enumerable.Range(0, 10).Select(_ => alone.Server.AddEntryAsync(ReadOnlyMemory<byte>.Empty, WaitFor.Committed, default))];
         await cluster.PassAsync(0.1);
@@ -255,5 +255,30 @@ public sealed class BoundedWaitingTests
             leader.Disk.Release();
             await Expect.AllAsync(calls);
             Assert.Equal("c199", leader.Applied[^1]);
+        });
+
+    /// <summary>It hears of no leader, so it asks for votes again and again: none of that may pile up before the disk.</summary>
+    [Fact]
+    public void A_server_that_is_alone_with_a_disk_that_hangs_queues_no_more_than_the_limit() => Cluster.Run(
+        3, seed: 421, settings: one => one with { MaxQueuedBatches = 16 }, scenario: async cluster =>
+        {
+            (Member leader, Member[] followers) = await cluster.RolesAsync();
+            await leader.AddAsync("before");
+            followers[0].Disk.Hold();
+            await leader.AddAsync("during", WaitFor.Committed);
+            await cluster.World.UntilAsync(() => followers[0].Server.Status.QueuedBatches > 0, "something waits for the disk");
+            cluster.Network.Isolate(followers[0].Id);
+            int most = 0;
+            for (int n = 0; n < 200; n++)
+            {
+                await cluster.PassAsync(1);
+                most = Math.Max(most, followers[0].Server.Status.QueuedBatches);
+            }
+
+            Assert.InRange(most, 1, 16 + 16);
+            followers[0].Disk.Release();
+            cluster.Network.Heal();
+            await leader.AddAsync("after");
+            await cluster.ConvergesToAsync("before", "during", "after");
         });
 }

@@ -301,4 +301,74 @@ public sealed class RaftServerTests
             [new Raft.Engine.Protocol.Member(new NodeId("n2"), default, MemberKind.Voter, null!, "")], [], default));
         Assert.True(server.IsAlive);
     });
+
+    [Fact]
+    public void An_error_in_the_handling_of_one_call_is_its_own() => Cluster.Run(1, seed: 127, async cluster =>
+    {
+        Member leader = await cluster.LeaderAsync();
+        var error = new NullReferenceException("a bug");
+        var call = new FaultyCall(leader.Server, error);
+
+        leader.Server.Submit(call);
+        await leader.AddAsync("after");
+
+        Assert.Same(error, call.Broken);
+        Assert.True(leader.Server.IsAlive);
+        await cluster.World.UntilAsync(() => leader.Server.Status.WaitingBytes == 0, "it is not counted any more");
+    });
+
+    [Fact]
+    public void A_call_that_finds_an_invariant_broken_stops_the_server_and_is_answered() => Cluster.Run(1, seed: 128, async cluster =>
+    {
+        Member leader = await cluster.LeaderAsync();
+        var error = new InvariantViolationException("1 == 2", "file", 1);
+        var call = new FaultyCall(leader.Server, error);
+
+        leader.Server.Submit(call);
+
+        Assert.Same(error, await Expect.FailsAsync<InvariantViolationException>(leader.Server.Stopped));
+        Assert.Same(error, call.Broken);
+    });
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_the_network_throws_at_a_call_stops_no_server(bool isOnce) => Cluster.Run(4, seed: 129, async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        int calls = 0;
+        followers[0].Endpoint.Calling = _ =>
+        {
+            if (++calls == 1 || !isOnce)
+                throw new NotSupportedException("a bug of the network");
+        };
+        RaftServer asked = followers[0].Server;
+        using var cancellation = new CancellationTokenSource();
+        Task read = asked.ReadBarrierAsync(cancellation.Token);
+        await cluster.PassAsync(1);
+        Assert.Equal(isOnce, read.IsCompletedSuccessfully);     // asked again: a read changes nothing
+
+        await (isOnce ? Task.CompletedTask : Expect.FailsAsync<CommitStatusUnknownException>(followers[0].AddAsync("maybe")));
+        cancellation.Cancel();
+        Assert.All(cluster.Members, member => Assert.True(member.Server.IsAlive));
+        followers[0].Endpoint.Calling = null;
+        await followers[0].AddAsync("after");
+        await followers[0].ReadAsync();
+        Assert.True(leader.IsLeader);
+    });
+
+    private sealed class FaultyCall(RaftServer server, Exception error) : ICall
+    {
+        public Exception? Broken { get; private set; }
+        public RaftServer Server => server;
+        public int WaitingCharge { get; set; }
+
+        public void Begin() => throw error;
+
+        public void Break(Exception cause) => Broken = cause;
+
+        public void Overloaded(string detail) => throw new NotSupportedException();
+
+        public void Stop(string reason) => throw new NotSupportedException();
+    }
 }

@@ -55,10 +55,10 @@ public sealed class MemoryBudget
     }
 
     /// <summary>As <see cref="TryCharge"/>, for what waits.</summary>
-    internal bool TryAddWaiting(int bytes, long reserve)
+    internal bool TryAddWaiting(int bytes, bool isCommand)
     {
         long after = Interlocked.Add(ref _waitingBytes, bytes);
-        if (after <= MaxWaitingBytes + reserve || after == bytes)
+        if (after <= Server.WaitingBytes.LimitOf(MaxWaitingBytes, isCommand) || after == bytes)
             return true;
 
         Interlocked.Add(ref _waitingBytes, -bytes);

@@ -18,7 +18,7 @@ public sealed partial class RaftServer
     private const int NoCommand = -1;
 
     /// <summary>From any thread: the call is posted, or ends at once.</summary>
-    private void Submit(ICall call, int commandBytes = NoCommand)
+    internal void Submit(ICall call, int commandBytes = NoCommand)
     {
         if (_stopReason is { } reason)
         {
@@ -78,6 +78,7 @@ public sealed partial class RaftServer
         bool isBroken = _isInProtocol || error is InvariantViolationException or CorruptStorageException;
         if (!isBroken && _stopReason is null)
             _logger.CallFailed(error, GroupId, call.GetType().Name);
+        ReleaseWaiting(call);
         call.Break(error);      // before the rest: the members must not ask the next leader for what stops this one
         if (isBroken)
             Fail(error);

@@ -10,8 +10,8 @@ public sealed partial class RaftServer
 
     /// <summary>Too much waits for the disk. A leader appends no more commands then. Another server drops what would make it write or
     /// promise something: to the others that looks like a network that loses messages, which costs no safety. What a leader
-    /// learns from replies (that another term has come, that a quorum is missing) is never dropped, nor is a tick: so it steps
-    /// down, and the liveness frames leave, as ever. Rules 4, 7.</summary>
+    /// learns from replies (that another term has come, that a quorum is missing) is never dropped, and it ticks: so it steps
+    /// down. The liveness frames of all leave as ever. Rules 4, 7.</summary>
     private bool IsDiskQueueFull => _persisting.Count >= Settings.MaxQueuedBatches || _persistingBytes >= _persistingBytesMax;
 
     /// <summary>Whatever touched the protocol calls this: one poll then takes all that came together.</summary>

@@ -75,7 +75,9 @@ public sealed partial class RaftServer
     /// <summary>Hot path of a process with many idle groups: allocates nothing when nothing has changed.</summary>
     private void Tick()
     {
-        _protocol.Tick();
+        // With a full queue an election could only make it longer: what it sends waits for the disk.
+        if (_protocol.Role == Role.Leader || !IsDiskQueueFull)
+            _protocol.Tick();
         _quiet.OnTick(_protocol);
         ReviewClock();
         Announce();

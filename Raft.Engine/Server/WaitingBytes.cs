@@ -8,19 +8,18 @@ internal sealed class WaitingBytes(long max, MemoryBudget? shared)
     /// <summary>What a call costs beside its command: its promise, its registration, its places in queues.</summary>
     public const int CallBytes = 512;
 
-    /// <summary>Kept for calls without a command: reads and operators must get through while writers use up the limit.</summary>
-    public const long Reserve = 4 << 20;
-
     private long _bytes;
 
     public long Value => Volatile.Read(ref _bytes);
 
+    /// <summary>The limit for calls without a command is a quarter higher: reads and operators get through while writers use it up.</summary>
+    public static long LimitOf(long max, bool isCommand) => isCommand ? max : max + (max / 4);
+
     /// <summary>False: too much waits. A call larger than the limit passes when nothing else waits.</summary>
     public bool TryAdd(int bytes, bool isCommand)
     {
-        long reserve = isCommand ? 0 : Reserve;
         long after = Interlocked.Add(ref _bytes, bytes);
-        if ((after <= max + reserve || after == bytes) && shared?.TryAddWaiting(bytes, reserve) != false)
+        if ((after <= LimitOf(max, isCommand) || after == bytes) && shared?.TryAddWaiting(bytes, isCommand) != false)
             return true;
 
         Interlocked.Add(ref _bytes, -bytes);

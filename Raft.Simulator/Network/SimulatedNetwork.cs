@@ -200,6 +200,9 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
         public IRaftRpcHandler? Handler { get; private set; }
         public Configuration? Configuration { get; private set; }
 
+        /// <summary>Called when the server is about to ask another one; what it throws the server gets.</summary>
+        public Action<LeaderCall>? Calling { get; set; }
+
         /// <summary>Called when the server stops it.</summary>
         public Action? Stopping { get; set; }
         public bool IsPaused { get; set; }
@@ -236,10 +239,14 @@ internal sealed partial class SimulatedNetwork(Action<TimeSpan, Action> schedule
             }
         }
 
-        public Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation) => AskAsync<LeaderReply>(
-            to,
-            (target, reply) => network.Schedule(network.DelayInOrder(Server, to), () => target.Hear(this, call, reply)),
-            cancellation);
+        public Task<LeaderReply> CallAsync(ServerId to, LeaderCall call, CancellationToken cancellation)
+        {
+            Calling?.Invoke(call);
+            return AskAsync<LeaderReply>(
+                to,
+                (target, reply) => network.Schedule(network.DelayInOrder(Server, to), () => target.Hear(this, call, reply)),
+                cancellation);
+        }
 
         private async Task<T> AskAsync<T>(ServerId to, Action<Endpoint, Waiting<T>> send, CancellationToken cancellation)
         {
