@@ -89,6 +89,7 @@ public static class RaftHostBuilderExtensions
             provider.GetRequiredService<NodeSettings>().Raft.Limits.MaxStateBytes, provider.GetRequiredService<MemoryBudget>()));
         services.AddSingleton<GroupsHost>();
         services.AddSingleton<Caretaker>();
+        services.AddSingleton<OwnAddressCorrection>();
         services.AddSingleton<PeerSightings>();
         services.AddSingleton<DiskWatermark>();
         services.AddSingleton<PeerQuestions>();
@@ -118,6 +119,7 @@ public static class RaftHostBuilderExtensions
         return new PeerSettings
         {
             Ping = TimeSpan.FromMilliseconds(options.FailureDetector.PingMs),
+            Hints = NodeAddresses.HintsOf(options),
             LivenessTimeout = TimeSpan.FromMilliseconds(options.FailureDetector.TimeoutMs),
             // The largest command, or the fullest append, must fit into a frame, and a few frames into a queue.
             MaxFrameBytes = Math.Max(12 << 20, 2 * largest),

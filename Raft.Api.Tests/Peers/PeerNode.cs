@@ -55,10 +55,11 @@ internal sealed class PeerNode : IAsyncDisposable
         return new PeerNode(app, transport, log);
     }
 
-    public static async Task<PeerNode> StartAsync(NodeIdentity identity, int port = 0, PeerSettings? settings = null)
+    /// <param name="advertises">Its handshakes say where it listens.</param>
+    public static async Task<PeerNode> StartAsync(NodeIdentity identity, int port = 0, PeerSettings? settings = null, bool advertises = false)
     {
         PeerNode node = await ListenAsync(port, settings);
-        node.Transport.Start(identity, () => identity.OpeningSequence);
+        node.Transport.Start(identity, () => identity.OpeningSequence, advertises ? node.Url : null);
         return node;
     }
 

@@ -8,27 +8,24 @@ public sealed class ClusterProcesses : IAsyncDisposable
 {
     private readonly TempDirectory _directory = new();
     private readonly ITestOutputHelper? _output;
+    private readonly List<NodeProcess> _nodes;
+    private readonly List<NodeProcess> _former = [];
 
     private ClusterProcesses(int nodes, ITestOutputHelper? output, string clusterId)
     {
         _output = output;
         int[] ports = Ports.Take(nodes * 2);
-        Nodes = [.. Enumerable.Range(0, nodes).Select(n => new NodeProcess($"n{n + 1}", _directory[$"n{n + 1}"], ports[2 * n], ports[(2 * n) + 1]))];
+        _nodes = [.. Enumerable.Range(0, nodes).Select(n => new NodeProcess($"n{n + 1}", _directory[$"n{n + 1}"], ports[2 * n], ports[(2 * n) + 1]))];
         foreach (NodeProcess node in Nodes)
         {
             node.Settings["Raft__ClusterId"] = clusterId;
             node.Settings["Raft__Bootstrap"] = "false";
-            for (int n = 0; n < nodes; n++)
-            {
-                string member = string.Create(CultureInfo.InvariantCulture, $"Raft__Members__{n}__");
-                node.Settings[member + "Id"] = Nodes[n].Id;
-                node.Settings[member + "PeerUrl"] = Nodes[n].PeerUrl;
-                node.Settings[member + "ApiUrl"] = Nodes[n].ApiUrl;
-            }
         }
+
+        ListMembers();
     }
 
-    public IReadOnlyList<NodeProcess> Nodes { get; }
+    public IReadOnlyList<NodeProcess> Nodes => _nodes;
 
     public NodeProcess this[int index] => Nodes[index];
 
@@ -70,6 +67,38 @@ public sealed class ClusterProcesses : IAsyncDisposable
                 throw;
             }
         }
+    }
+
+    /// <summary>A node that has ended gets other ports; its settings stay, but for where it listens and for its own entry in Raft:Members.</summary>
+    public NodeProcess Move(int index)
+    {
+        NodeProcess former = Nodes[index];
+        int[] ports = Ports.Take(2);
+        var moved = new NodeProcess(former.Id, former.DataDirectory, ports[0], ports[1]);
+        foreach ((string key, string? value) in former.Settings)
+            moved.Settings.TryAdd(key, value);
+        _former.Add(former);
+        _nodes[index] = moved;
+        List(moved, index);
+        return moved;
+    }
+
+    /// <summary>Every node lists every other one where it is now.</summary>
+    public void ListMembers()
+    {
+        foreach (NodeProcess node in Nodes)
+        {
+            for (int n = 0; n < Nodes.Count; n++)
+                List(node, n);
+        }
+    }
+
+    private void List(NodeProcess node, int index)
+    {
+        string member = string.Create(CultureInfo.InvariantCulture, $"Raft__Members__{index}__");
+        node.Settings[member + "Id"] = Nodes[index].Id;
+        node.Settings[member + "PeerUrl"] = Nodes[index].PeerUrl;
+        node.Settings[member + "ApiUrl"] = Nodes[index].ApiUrl;
     }
 
     /// <summary>For tests that a change of leader would disturb: a busy machine is not taken for a dead leader.</summary>
@@ -148,7 +177,7 @@ public sealed class ClusterProcesses : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (NodeProcess node in Nodes)
+        foreach (NodeProcess node in Nodes.Concat(_former))
             await node.DisposeAsync();
         _output?.WriteLine(Tail());
         _directory.Dispose();

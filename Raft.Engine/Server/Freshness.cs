@@ -10,12 +10,15 @@ namespace Raft.Engine.Server;
 /// </remarks>
 internal sealed class Freshness(TimeProvider time)
 {
-    private LogIndex _leaderCommit;     // the highest heard; commit indexes never fall, whoever leads
+    private long _leaderCommit;         // the highest heard; commit indexes never fall, whoever leads
     private Word _oldest;
     private Word _newest;
     private long _knownAt;              // 0: never
 
     private readonly record struct Word(LogIndex Commit, long At);
+
+    /// <summary>The highest commit index that a leader has named since the start.</summary>
+    public LogIndex LeaderCommit => new(Volatile.Read(ref _leaderCommit));
 
     public TimeSpan? Age => Volatile.Read(ref _knownAt) is var at && at == 0 ? null : time.GetElapsedTime(at);
 
@@ -24,12 +27,14 @@ internal sealed class Freshness(TimeProvider time)
     /// <param name="age">How long ago the leader's word came.</param>
     public void OnLeaderCommit(LogIndex commit, LogIndex applied, TimeSpan age)
     {
-        if (commit < _leaderCommit && age > TimeSpan.Zero)
+        LogIndex before = LeaderCommit;
+        if (commit < before && age > TimeSpan.Zero)
             return;             // it went on since
 
-        _leaderCommit = LogIndex.Max(_leaderCommit, commit);    // an old message that comes late says nothing new
-        var word = new Word(_leaderCommit, time.GetTimestamp() - (long)(age.TotalSeconds * time.TimestampFrequency));
-        if (_leaderCommit <= applied)
+        LogIndex known = LogIndex.Max(before, commit);      // an old message that comes late says nothing new
+        Volatile.Write(ref _leaderCommit, known.Value);
+        var word = new Word(known, time.GetTimestamp() - (long)(age.TotalSeconds * time.TimestampFrequency));
+        if (known <= applied)
         {
             _oldest = _newest = default;
             Volatile.Write(ref _knownAt, Math.Max(_knownAt, word.At));

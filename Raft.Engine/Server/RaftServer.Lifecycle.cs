@@ -84,6 +84,7 @@ public sealed partial class RaftServer
         NoteQuietLeader();
         long now = _shard.Time.GetTimestamp();
         NoteOwnLead(now);
+        NoteCaughtUp();
         CheckDiskStall(now);
         ExpireWaiting(now);
         RetryParked();
@@ -135,6 +136,13 @@ public sealed partial class RaftServer
         if (_protocol.IsFollowedByQuorum && _protocol.IsOfCurrentTerm(_protocol.CommitIndex))
             _freshness.OnLeaderCommit(_protocol.CommitIndex, _appliedIndex, SinceLastTick(now));
         _lastTickAt = now;
+    }
+
+    /// <summary>The term matters: a new leader names a commit index of before its election until it has committed an entry itself.</summary>
+    private void NoteCaughtUp()
+    {
+        if (!_hasCaughtUp && _protocol.Leader is not null && _protocol.IsOfCurrentTerm(_appliedIndex) && _freshness.Age <= CaughtUpAgeMax)
+            _hasCaughtUp = true;
     }
 
     /// <summary>A message may have waited since then: the process may have stood still.</summary>

@@ -87,6 +87,8 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private LogIndex _committedKnown;                       // commit waiters have been told up to here
     private Term _committedTerm;                            // of the entry there
     private readonly Freshness _freshness;
+    private static readonly TimeSpan CaughtUpAgeMax = TimeSpan.FromSeconds(1);
+    private volatile bool _hasCaughtUp;
     private long _lastTickAt;           // 0: there was none
     private readonly QuietLeader _quiet = new();
     private volatile string? _commandStop;
@@ -220,6 +222,15 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
             return true;
         }
     }
+
+    /// <summary>The highest commit index that a leader has named to this server since its start; on the leader, its own. Zero: none yet.</summary>
+    public LogIndex LeaderCommitIndex => _freshness.LeaderCommit;
+
+    /// <summary>Since its start this server was level with a leader once: it had applied an entry of the leader's own term, and
+    /// so everything that was committed before, and all that the leader had committed a second before. Its
+    /// state before that may lack any number of acknowledged writes, however small <see cref="CommitIndex"/> makes the lag
+    /// look: a server that starts does not know what is committed.</summary>
+    public bool HasCaughtUp => _hasCaughtUp;
 
     /// <summary>Started, and not stopped since.</summary>
     public bool IsAlive => _isStarted && _stopReason is null;

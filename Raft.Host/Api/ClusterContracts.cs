@@ -76,7 +76,31 @@ public sealed record SnapshotDocument(string Group, string Id, long Index, long 
 /// <param name="Draining">The node hands its leaderships over and is not ready.</param>
 public sealed record DrainDocument(bool Draining);
 
+/// <summary>How the node that answers reaches the others.</summary>
+/// <param name="SeenBy">The node that answers.</param>
+public sealed record PeerListDocument(string SeenBy, IReadOnlyList<PeerDocument> Peers);
+
+/// <param name="IsMember">A configuration names it; false: it calls this node, and no configuration names it.</param>
+/// <param name="Connected">This node's streams to it are up.</param>
+/// <param name="Alive">Frames of it arrive.</param>
+/// <param name="RoundTripMs">Null when it was not measured.</param>
+/// <param name="Addresses">Where it is dialled, in the order of the attempts; the first is the one in use while it is connected.</param>
+public sealed record PeerDocument(
+    string Id, string StorageId, bool IsMember, bool Connected, bool Alive, double? RoundTripMs, IReadOnlyList<PeerAddressDocument> Addresses);
+
+/// <param name="Source">operator (POST /v1/peers/addresses), configuration (the log), members (Raft:Members), or peer (it advertises it).</param>
+/// <param name="LastError">Why the last attempt failed; null when it did not, or there was none.</param>
+public sealed record PeerAddressDocument(string PeerUrl, string Source, string? LastError);
+
+/// <summary>Where members are reached now, for the node that is asked, until it restarts.</summary>
+public sealed record PeerAddressesRequest(IReadOnlyList<PeerAddressRequest> Addresses);
+
+/// <param name="Id">The member's Raft:NodeId.</param>
+/// <param name="PeerUrl">Where its Peer endpoint is: http(s)://host:port.</param>
+public sealed record PeerAddressRequest(string Id, string PeerUrl);
+
 [JsonSerializable(typeof(MembersRequest))]
+[JsonSerializable(typeof(PeerAddressesRequest))]
 [JsonSerializable(typeof(MemberRequest))]
 [JsonSerializable(typeof(TransferRequest))]
 [JsonSourceGenerationOptions(

@@ -18,7 +18,7 @@ internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness
 
     public Task GroupsAsync(HttpContext context) =>
         Answers.WriteJsonAsync(context, StatusCodes.Status200OK,
-            new GroupListDocument([.. services.Groups.All.OrderBy(group => group.Id.Value, StringComparer.Ordinal).Select(GroupDocuments.Of)]), ApiJson.Default.GroupListDocument);
+            new GroupListDocument([.. services.Groups.All.OrderBy(group => group.Id.Value, StringComparer.Ordinal).Select(group => GroupDocuments.Of(group, readiness))]), ApiJson.Default.GroupListDocument);
 
     /// <summary>One picture: every member is asked for its own status, all at once, for half a second.</summary>
     public async Task ClusterAsync(HttpContext context)

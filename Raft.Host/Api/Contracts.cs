@@ -68,6 +68,7 @@ public sealed record GroupDocument(
 [JsonSerializable(typeof(SnapshotListDocument))]
 [JsonSerializable(typeof(ReadBarrierDocument))]
 [JsonSerializable(typeof(DrainDocument))]
+[JsonSerializable(typeof(PeerListDocument))]
 [JsonSerializable(typeof(IReadOnlyList<GroupOutcomeDocument>))]
 [JsonSerializable(typeof(RaftOptions))]
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]

@@ -25,11 +25,11 @@ internal static class GroupDocuments
             store?.Keys, store?.KeyValueBytes, store?.IdempotencyKeys);
     }
 
-    public static GroupDocument Of(HostedGroup group)
+    public static GroupDocument Of(HostedGroup group, Readiness readiness)
     {
         ServerStatus server = group.Server.Status;
         List<string> reasons = [];
-        Readiness.AddReasons(group, reasons);
+        readiness.AddReasons(group, reasons);
         return new GroupDocument(
             group.Id.Value, Names.Of(server.Role), server.Term.Value, server.Leader?.Node.Value, server.CommitIndex.Value, server.AppliedIndex.Value,
             server.Configuration.Current.Count, server.Configuration.Current.Count(member => member.Kind == MemberKind.Voter),

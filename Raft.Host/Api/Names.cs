@@ -1,5 +1,6 @@
 using Raft.Engine.Protocol;
 using Raft.Host.Hosting;
+using Raft.Host.Peers;
 
 namespace Raft.Host.Api;
 
@@ -21,6 +22,14 @@ internal static class Names
         Role.Candidate => "candidate",
         Role.Follower => "follower",
         _ => "preCandidate",
+    };
+
+    public static string Of(AddressSource source) => source switch
+    {
+        AddressSource.Operator => "operator",
+        AddressSource.Configuration => "configuration",
+        AddressSource.Members => "members",
+        _ => "peer",
     };
 
     public static string Of(MemberKind kind) => kind switch

@@ -23,6 +23,7 @@ public static class RaftApiExtensions
         services.AddSingleton<LeadershipEndpoints>();
         services.AddSingleton<SnapshotEndpoints>();
         services.AddSingleton<DrainEndpoints>();
+        services.AddSingleton<PeersEndpoints>();
         services.AddSingleton<ClusterEndpoints>();
         services.AddSingleton<HealthEndpoints>();
         return services;

@@ -24,6 +24,7 @@ internal static class Routes
         }
 
         MapCluster(routes, services.GetRequiredService<ClusterEndpoints>());
+        MapPeers(routes, services.GetRequiredService<PeersEndpoints>());
         MapDrain(routes, services.GetRequiredService<DrainEndpoints>());
         MapHealth(routes, services.GetRequiredService<HealthEndpoints>());
     }
@@ -93,6 +94,16 @@ internal static class Routes
         Map(routes, ["POST"], root + "/snapshots", snapshots.TakeAsync, new OperationInfo(
             "takeSnapshots" + suffix, "Take snapshots on this node now; 200 when nothing is new.", "care",
             [(200, typeof(SnapshotListDocument)), (201, typeof(SnapshotListDocument)), (202, typeof(SnapshotListDocument))], [504], ["timeoutMs"]));
+    }
+
+    private static void MapPeers(IEndpointRouteBuilder routes, PeersEndpoints peers)
+    {
+        (int, Type)[] answers = [(200, typeof(PeerListDocument))];
+        Map(routes, ["GET"], "/v1/peers", peers.ListAsync, new OperationInfo(
+            "listPeers", "How this node reaches the others: every address that it tries, and the last error of each.", "cluster", answers));
+        Map(routes, ["POST"], "/v1/peers/addresses", peers.AddAddressesAsync, new OperationInfo(
+            "addPeerAddresses", "Tell this node where members are reached now. It needs no quorum and changes no configuration.", "cluster",
+            answers, [408, 413, 415], Document: typeof(PeerAddressesRequest)));
     }
 
     private static void MapDrain(IEndpointRouteBuilder routes, DrainEndpoints drain)

@@ -16,7 +16,7 @@ namespace Raft.Host.Hosting;
 /// </remarks>
 internal sealed class Caretaker(
     NodeSettings settings, NodeAddresses addresses, GroupRegistry groups, GroupsHost host, PeerTransport peers, PeerQuestions questions,
-    PeerSightings sightings, NodeDrain drain, DiskWatermark disk, TimeProvider time, ILogger<Caretaker> log)
+    PeerSightings sightings, NodeDrain drain, DiskWatermark disk, OwnAddressCorrection ownAddress, TimeProvider time, ILogger<Caretaker> log)
 {
     private static readonly TimeSpan Round = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -26,6 +26,7 @@ internal sealed class Caretaker(
 
     private readonly ConcurrentDictionary<(GroupId, string Work), Task> _underWay = new();
     private readonly Dictionary<GroupId, long> _leadsSince = [];
+    private Task _correcting = Task.CompletedTask;
     private bool _hasComparedGroups;
     private long _start;
     private long _lastSpread;
@@ -44,6 +45,8 @@ internal sealed class Caretaker(
                 await host.StartCreatedAsync(cancellation);
                 CareForFirst(cancellation);
                 CompleteJoining(cancellation);
+                if (_correcting.IsCompleted && ownAddress.IsDue)
+                    _correcting = ownAddress.RunAsync(cancellation);
                 foreach (HostedGroup group in groups.All)
                     CareFor(group, cancellation);
                 Spread(cancellation);
@@ -56,6 +59,7 @@ internal sealed class Caretaker(
         }
 
         await Task.WhenAll(_underWay.Values);
+        await _correcting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void CareForFirst(CancellationToken cancellation)
@@ -107,7 +111,7 @@ internal sealed class Caretaker(
 
         _lastJoin = time.GetTimestamp();
         if (groups.All.All(group => group.Server.Configuration.Current.Count > 0)
-            || first.Configuration.All.FirstOrDefault(member => member.Id == leader)?.PeerUrl is not { } url)
+            || (peers.UrlOf(leader) ?? first.Configuration.All.FirstOrDefault(member => member.Id == leader)?.PeerUrl) is not { } url)
         {
             return;
         }

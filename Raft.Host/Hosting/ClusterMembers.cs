@@ -20,9 +20,9 @@ public sealed class ClusterMembers(NodeSettings settings, FormationDesk desk, Pe
         if (!RaftOptionsValidator.IsName(node.Value))
             throw new InvalidConfigurationException($"'{node}' is no node id; allowed: {RaftOptionsValidator.NameRange}.");
         if (!RaftOptionsValidator.IsAddress(peerUrl))
-            throw new InvalidConfigurationException($"'{peerUrl}' is no address of a Peer endpoint; allowed: http(s)://host:port without a path.");
+            throw new InvalidConfigurationException($"'{peerUrl}' is no address of a Peer endpoint; allowed: {RaftOptionsValidator.AddressRange}.");
         if (apiUrl.Length > 0 && !RaftOptionsValidator.IsAddress(apiUrl))
-            throw new InvalidConfigurationException($"'{apiUrl}' is no address of an Api endpoint; allowed: http(s)://host:port without a path, or nothing.");
+            throw new InvalidConfigurationException($"'{apiUrl}' is no address of an Api endpoint; allowed: {RaftOptionsValidator.AddressRange}; or nothing.");
         if (desk.Uid is not { } uid)
             throw new MemberUnreachableException(node, "This node is in no cluster itself.");
 

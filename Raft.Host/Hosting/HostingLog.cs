@@ -20,7 +20,7 @@ internal static partial class HostingLog
     [LoggerMessage(2205, LogLevel.Information, "Node {Node} takes part: storage {Storage}, start {Start}, cluster uid {Uid}")]
     public static partial void TakesPart(this ILogger logger, string node, string storage, long start, ClusterUid uid);
 
-    [LoggerMessage(2206, LogLevel.Warning, "Raft:Members differs from the configuration in the log, which wins: {Difference}")]
+    [LoggerMessage(2206, LogLevel.Warning, "Raft:Members differs from the configuration in the log. The log decides who is a member; addresses are tried from both: {Difference}")]
     public static partial void MembersDiffer(this ILogger logger, string difference);
 
     [LoggerMessage(2207, LogLevel.Information, "Cluster '{Cluster}' joined: uid {Uid}; the log comes from its members")]
@@ -76,6 +76,12 @@ internal static partial class HostingLog
 
     [LoggerMessage(2240, LogLevel.Warning, "Group {Group}: its time stamps are {Seconds:F1} s ahead of the clocks that confirm the time, since a clock was wrong. A correction goes into the log: from there on idempotency keys and times are told by the clocks again")]
     public static partial void CorrectsTime(this ILogger logger, GroupId group, double seconds);
+
+    [LoggerMessage(2250, LogLevel.Information, "Group {Group}: the log names this node at its new address from index {Index} on (was {Old}, is {New})")]
+    public static partial void AddressCorrected(this ILogger logger, GroupId group, LogIndex index, string old, string @new);
+
+    [LoggerMessage(2251, LogLevel.Warning, "Own address: {Fault}")]
+    public static partial void AddressNotProven(this ILogger logger, string fault);
 
     [LoggerMessage(2290, LogLevel.Critical, "Quarantine: the process stays up, and takes no part. {Reason}")]
     public static partial void Quarantined(this ILogger logger, string reason);

@@ -2,6 +2,7 @@ using System.Globalization;
 using Raft.Engine.Errors;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
+using Raft.Host.Peers;
 using Raft.Host.Settings;
 
 namespace Raft.Host.Hosting;
@@ -15,17 +16,19 @@ public sealed class JoinDesk : IDisposable
     private readonly GroupRegistry _groups;
     private readonly FormationDesk _desk;
     private readonly PeerSightings _sightings;
+    private readonly PeerTransport _peers;
     private readonly ILogger<JoinDesk> _log;
 
     // One asker at a time: a change of members is refused while another is under way.
     private readonly SemaphoreSlim _turn = new(1);
 
-    public JoinDesk(NodeSettings settings, GroupRegistry groups, FormationDesk desk, PeerSightings sightings, ILogger<JoinDesk> log)
+    public JoinDesk(NodeSettings settings, GroupRegistry groups, FormationDesk desk, PeerSightings sightings, PeerTransport peers, ILogger<JoinDesk> log)
     {
         _settings = settings;
         _groups = groups;
         _desk = desk;
         _sightings = sightings;
+        _peers = peers;
         _log = log;
     }
 
@@ -34,6 +37,9 @@ public sealed class JoinDesk : IDisposable
     /// <summary>Decides here if this node leads the first group, else says who does.</summary>
     public async Task<JoinAnswer> AnswerAsync(JoinRequest request, CancellationToken cancellation)
     {
+        // A former release sends the endpoint of every address that it listens on: nobody can dial it.
+        if (Uri.TryCreate(request.ApiUrl, UriKind.Absolute, out Uri? api) && RaftOptionsValidator.IsEveryAddress(api))
+            request = request with { ApiUrl = "" };
         if (_desk.Uid is not { } uid || _groups.First is not { } first)
             return new JoinAnswer(JoinVerdict.Wait, $"'{_settings.Raft.NodeId}' is in no cluster, or is starting.");
         if (!RaftOptionsValidator.IsName(request.NodeId) || !RaftOptionsValidator.IsAddress(request.PeerUrl)
@@ -69,10 +75,11 @@ public sealed class JoinDesk : IDisposable
         }
     }
 
-    private static JoinAnswer Redirect(RaftServer server)
+    /// <summary>To where the leader is reached now, which the log need not know yet.</summary>
+    private JoinAnswer Redirect(RaftServer server)
     {
         string? url = server.CurrentLeader is { } leader
-            ? server.Configuration.All.FirstOrDefault(member => member.Id == leader)?.PeerUrl
+            ? _peers.UrlOf(leader) ?? server.Configuration.All.FirstOrDefault(member => member.Id == leader)?.PeerUrl
             : null;
         return url is null
             ? new JoinAnswer(JoinVerdict.Wait, "The first group has no leader at the moment.")

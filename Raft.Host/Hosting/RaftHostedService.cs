@@ -21,6 +21,7 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
     private readonly NodeState _state;
     private readonly GroupRegistry _groups;
     private readonly FormationDesk _desk;
+    private readonly NodeAddresses _addresses;
     private readonly PeerTransport _peers;
     private readonly RequestsInFlight _requests;
     private readonly NodeDrain _drain;
@@ -42,6 +43,7 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
         _state = services.GetRequiredService<NodeState>();
         _groups = services.GetRequiredService<GroupRegistry>();
         _desk = services.GetRequiredService<FormationDesk>();
+        _addresses = services.GetRequiredService<NodeAddresses>();
         _peers = services.GetRequiredService<PeerTransport>();
         _requests = services.GetRequiredService<RequestsInFlight>();
         _drain = services.GetRequiredService<NodeDrain>();
@@ -111,7 +113,9 @@ public sealed class RaftHostedService : IHostedLifecycleService, IAsyncDisposabl
             var self = new ServerId(new NodeId(_settings.Raft.NodeId), store.StorageId);
             _peers.Start(
                 new NodeIdentity(enrolled.Uid, self.Node, self.Storage, store.StartCount, store.StartNonce, store.OpeningSequence),
-                () => store.DurableSequence);
+                () => store.DurableSequence,
+                FirstConfiguration.Normal(_addresses.PeerUrl),
+                isConfigured: _addresses.ConfiguredPeerUrl is not null);
             await _host.StartAsync(store, enrolled.First, cancellation);
             _log.TakesPart(self.Node.Value, self.Storage.ToString(), store.StartCount, enrolled.Uid);
             _state.Enter(NodePhase.Running, "The node takes part.");

@@ -5,15 +5,15 @@ namespace Raft.Host.Peers;
 /// <summary>One other server: our streams to it, and the calls that wait for its replies.</summary>
 internal sealed class Peer
 {
-    private volatile string _url;
     private volatile bool _isStopped;
     private long _heardAt;
 
     public Peer(ServerId server, string url, bool isLearned, PeerContext context, IPeerEvents events)
     {
         Server = server;
-        _url = url;
         IsLearned = isLearned;
+        Addresses.Set(AddressSource.Members, context.HintOf(server.Node));
+        Addresses.Set(isLearned ? AddressSource.Peer : AddressSource.Configuration, url);
         HeardAt = context.Time.GetTimestamp();
         Calls = new PendingCalls(server);
         Control = new PeerLink(this, StreamKind.Control, context, events);
@@ -45,27 +45,32 @@ internal sealed class Peer
     public bool IsStopped => _isStopped;
     public bool IsConnected => Control.IsConnected && Bulk.IsConnected;
 
-    /// <summary>Where the next attempt goes; empty: unknown.</summary>
-    public string Url => _url;
+    /// <summary>Every address at which it may be reached.</summary>
+    public PeerAddresses Addresses { get; } = new();
 
-    /// <summary>It is reached elsewhere from now on.</summary>
+    /// <summary>Where it is connected, or where the next attempt goes; empty: unknown.</summary>
+    public string Url => Addresses.Current;
+
+    /// <summary>A source says where it is reached from now on.</summary>
+    /// <param name="source">Who says so.</param>
     /// <param name="url">Where.</param>
     /// <param name="keepsConnections">What is connected stays so: the handshake has proven that it is the right server.</param>
-    public void MoveTo(string url, bool keepsConnections)
+    public void ReachAt(AddressSource source, string url, bool keepsConnections)
     {
-        if (_url == url)
+        if (!Addresses.Set(source, url))
             return;
 
-        _url = url;
-        if (keepsConnections)
-        {
-            ConnectNow();
-            return;
-        }
+        if (keepsConnections || Addresses.Proven == url)
+            ReconnectUnconnected();
+        else
+            Reconnect();
+    }
 
-        Control.Reconnect();
-        Bulk.Reconnect();
-        Snapshot.Reconnect();
+    /// <summary>A stream to this address is up. Streams that still try others go there now.</summary>
+    public void ReachedAt(string url)
+    {
+        if (Addresses.Succeeded(url))
+            ReconnectUnconnected();
     }
 
     public void Start(NodeIdentity self, Func<string> ownUrl)
@@ -81,6 +86,22 @@ internal sealed class Peer
         Control.ConnectNow();
         Bulk.ConnectNow();
         Snapshot.ConnectNow();
+    }
+
+    private void ReconnectUnconnected()
+    {
+        if (!Control.IsConnected)
+            Control.Reconnect();
+        if (!Bulk.IsConnected)
+            Bulk.Reconnect();
+        Snapshot.ConnectNow();
+    }
+
+    private void Reconnect()
+    {
+        Control.Reconnect();
+        Bulk.Reconnect();
+        Snapshot.Reconnect();
     }
 
     public async Task StopAsync()

@@ -29,6 +29,9 @@ internal sealed class PeerContext(PeerSettings settings, TimeProvider time, ILog
         set => _lacksSpace = value;
     }
 
+    /// <summary>Where Raft:Members lists a node; null: not at all.</summary>
+    public string? HintOf(NodeId node) => Settings.Hints.GetValueOrDefault(node.Value);
+
     public Func<long> DurableSequence { get; set; } = static () => 0;
 
     /// <summary>Completes with a peer's words when it has seen a newer directory of this node.</summary>

@@ -10,6 +10,8 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
     private readonly Dictionary<ServerId, string> _urls = []; // what the last change said
     private volatile Dictionary<ServerId, Peer> _peers = [];
     private volatile string _ownUrl = context.Settings.AdvertisedUrl ?? "";
+    private string? _advertisedUrl = context.Settings.AdvertisedUrl;
+    private bool _isAdvertisedConfigured = true;
     private bool _isStarted;
     private ITimer? _sweep;
 
@@ -21,10 +23,15 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
 
     public Peer? Find(ServerId server) => _peers.GetValueOrDefault(server);
 
-    public void Start()
+    /// <param name="advertisedUrl">Where this node says that it is reached; null: as the settings of the transport say.</param>
+    /// <param name="isConfigured">An operator wrote it; false: it is merely where the node listens.</param>
+    public void Start(string? advertisedUrl = null, bool isConfigured = true)
     {
         lock (_gate)
         {
+            if (advertisedUrl is not null)
+                (_advertisedUrl, _isAdvertisedConfigured) = (advertisedUrl, isConfigured);
+            _ownUrl = OwnUrlOf(configured: null);
             _isStarted = true;
             TimeSpan half = context.Settings.LearnedQuiet / 2;
             _sweep = context.Time.CreateTimer(static self => ((PeerDirectory)self!).Sweep(), this, half, half); // not null: this
@@ -65,8 +72,9 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
         {
             if (_peers.TryGetValue(server, out Peer? known))
             {
-                if (known.IsLearned && url.Length > 0)
-                    known.MoveTo(url, keepsConnections: true);
+                // Also of a member: where the log says that it is, it may not be any more.
+                if (url.Length > 0)
+                    known.ReachAt(AddressSource.Peer, url, keepsConnections: true);
                 return known;
             }
 
@@ -117,8 +125,8 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
 
         Dictionary<ServerId, string> members = Members();
 
-        if (members.Remove(self.Server, out string? own) && context.Settings.AdvertisedUrl is null)
-            _ownUrl = own;
+        members.Remove(self.Server, out string? own);
+        _ownUrl = OwnUrlOf(own);
 
         // While this node takes the place of its former self, on a lost disk, both are named: we would call ourselves.
         foreach (ServerId former in members.Keys.Where(server => server.Node == self.Node).ToList())
@@ -129,7 +137,7 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
         {
             if (members.Remove(server, out string? url))
             {
-                peer.MoveTo(url, keepsConnections: peer.IsLearned);
+                peer.ReachAt(AddressSource.Configuration, url, keepsConnections: peer.IsLearned);
                 peer.IsLearned = false;
                 peers.Add(server, peer);
             }
@@ -148,6 +156,17 @@ internal sealed class PeerDirectory(PeerContext context, InboundStreams inbound,
 
         Keep(peers);
     }
+
+    /// <summary>What an operator wrote; else where the node listens, unless that is loopback and the log names more than that.</summary>
+    private string OwnUrlOf(string? configured)
+    {
+        if (_advertisedUrl is not { } advertised)
+            return configured ?? "";
+        bool isBetter = _isAdvertisedConfigured || configured is null || !IsLoopback(advertised) || IsLoopback(configured);
+        return isBetter ? advertised : configured!; // not null: else it would be better
+    }
+
+    private static bool IsLoopback(string url) => Uri.TryCreate(url, UriKind.Absolute, out Uri? address) && address.IsLoopback;
 
     private Dictionary<ServerId, string> Members()
     {

@@ -9,7 +9,7 @@ namespace Raft.Host.Peers;
 
 /// <summary>One outbound stream: connects, sends what its queue holds, connects again. For the peer's whole life.</summary>
 /// <remarks>
-/// 1. Connect, say hello, hear the welcome.
+/// 1. Connect, say hello, hear the welcome: at each of the peer's addresses in turn, the one that worked last first.
 /// 2. Open the queue. 3. Write until either side ends it. 4. Close the queue and report what was lost. 5. Try again: at
 /// once after a connection that had held (nobody listening means that the process is gone, and failover waits for that
 /// news), else after a jittered, growing pause.
@@ -31,7 +31,10 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
     private volatile ushort _version;
     private volatile CancellationTokenSource? _leave;
     private Task _loop = Task.CompletedTask;
+    private long _upSince;
     private bool _isReported;
+    private bool _isUnreached;          // an attempt of this outage found nobody
+    private bool _isAttemptRefused;     // nobody listened there, or it stops
 
     public StreamKind Stream => stream;
 
@@ -79,18 +82,17 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
         int failures = 0;
         while (!_stop.IsCancellationRequested)
         {
-            long started = context.Time.GetTimestamp();
             bool wasUp = false;
             try
             {
-                wasUp = peer.Url.Length > 0 && await ConnectAndServeAsync(self, ownUrl());
+                wasUp = await TryAddressesAsync(self, ownUrl());
             }
             catch (Exception error)
             {
                 context.Logger.LinkFailed(error, peer.Server, stream);
             }
 
-            failures = wasUp && context.Time.GetElapsedTime(started) >= Held ? 0 : failures + 1;
+            failures = wasUp && context.Time.GetElapsedTime(_upSince) >= Held ? 0 : failures + 1;
             if (failures > 0)
                 await PauseAsync(failures);
         }
@@ -105,12 +107,40 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
         _wake = NewWake();
     }
 
+    /// <summary>One round over the peer's addresses, until one of them leads to it. True when the stream was up.</summary>
+    private async Task<bool> TryAddressesAsync(NodeIdentity self, string ownUrl)
+    {
+        string[] candidates = peer.Addresses.Candidates;
+        string? proven = peer.Addresses.Proven;
+        bool areAllRefused = candidates.Length > 0;
+        foreach (string url in candidates)
+        {
+            if (await ConnectAndServeAsync(url, candidates, self, ownUrl))
+                return true;
+            if (_stop.IsCancellationRequested || !ReferenceEquals(candidates, peer.Addresses.Candidates))
+                return false; // a new round with the new addresses
+
+            areAllRefused &= _isAttemptRefused;
+            // Where it was, nobody listens any more: it is gone. An address that never led to it says nothing of it.
+            if (url == proven)
+                SetRefused(_isAttemptRefused);
+        }
+
+        if (proven is null)
+            SetRefused(areAllRefused);
+        Report();
+        return false;
+    }
+
     /// <summary>True when the stream was up.</summary>
-    private async Task<bool> ConnectAndServeAsync(NodeIdentity self, string ownUrl)
+    private async Task<bool> ConnectAndServeAsync(string url, string[] candidates, NodeIdentity self, string ownUrl)
     {
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         _leave = leave;
-        string url = peer.Url; // after that: whoever changes it finds what to end
+        _isAttemptRefused = false;
+        // After that: whoever changes the addresses finds an attempt to end.
+        if (!ReferenceEquals(candidates, peer.Addresses.Candidates))
+            return false;
         try
         {
             using PeerConnection connection = await PeerConnection.OpenAsync(url, peer.Server, stream, context, self, ownUrl, leave.Token);
@@ -137,12 +167,14 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
         _isRefused = false;
         _lastError = null;
         Queue.Open();
+        _upSince = context.Time.GetTimestamp();
         _isConnected = true;
+        peer.ReachedAt(url);
         context.Metrics.Connected(_tags);
         context.Logger.Connected(peer.Server, stream, url);
         if (_isReported)
             context.Logger.ReachedAgain(peer.Server, url);
-        _isReported = false;
+        _isReported = _isUnreached = false;
         events.LinkUp(peer, stream);
 
         Task<string> reading = WatchAsync(input, ended.Token);
@@ -232,27 +264,40 @@ internal sealed class PeerLink(Peer peer, StreamKind stream, PeerContext context
         // we who have seen a newer one of theirs, it is theirs that is old.
         if (connection.IsByPeer && reason is (Refusal.LowerStart or Refusal.Twin or Refusal.OldDisk))
             context.OwnDirectoryRefused.TrySetResult(text);
-        _isRefused = reason == Refusal.Stopping;
+        _isAttemptRefused = reason == Refusal.Stopping;
         _lastError = text;
+        peer.Addresses.Failed(url, text);
         context.Metrics.Refused(PeerMetrics.LabelOf(reason));
         // A peer that forms, starts or stops is no fault.
         if (reason is not (Refusal.Forming or Refusal.Stopping) && context.Repeats.IsNew($"by-{reason}", peer.Server.ToString()))
             context.Logger.RefusedByPeer(peer.Server.ToString(), url, text);
-        if (_isRefused)
-            events.ConnectRefused(peer, stream);
         return false;
     }
 
     private bool Failed(string url, Exception error)
     {
-        _isRefused = IsConnectionRefused(error);
+        _isAttemptRefused = IsConnectionRefused(error);
+        _isUnreached = true;
         _lastError = PeerConnection.Explain(error);
-        if (!_isReported && stream == StreamKind.Control)
-            context.Logger.Unreachable(peer.Server, url, _lastError);
-        _isReported = stream == StreamKind.Control;
-        if (_isRefused)
-            events.ConnectRefused(peer, stream);
+        peer.Addresses.Failed(url, _lastError);
         return false;
+    }
+
+    private void SetRefused(bool isRefused)
+    {
+        _isRefused = isRefused;
+        if (isRefused)
+            events.ConnectRefused(peer, stream);
+    }
+
+    /// <summary>Once for each time that it is lost: where it was looked for.</summary>
+    private void Report()
+    {
+        if (!_isUnreached || stream != StreamKind.Control)
+            return;
+        if (!_isReported)
+            context.Logger.Unreachable(peer.Server, string.Join("; ", peer.Addresses.Describe()));
+        _isReported = true;
     }
 
     private static bool IsConnectionRefused(Exception? error)

@@ -26,8 +26,8 @@ internal static partial class PeerLog
     [LoggerMessage(2107, LogLevel.Debug, "Peer {Peer}: accepted {Stream} stream ended: {Reason}")]
     public static partial void Ended(this ILogger logger, ServerId peer, StreamKind stream, string reason);
 
-    [LoggerMessage(2108, LogLevel.Information, "Peer {Peer} cannot be reached at {Url}: {Reason}")]
-    public static partial void Unreachable(this ILogger logger, ServerId peer, string url, string reason);
+    [LoggerMessage(2108, LogLevel.Information, "Peer {Peer} cannot be reached. Tried: {Addresses}")]
+    public static partial void Unreachable(this ILogger logger, ServerId peer, string addresses);
 
     [LoggerMessage(2109, LogLevel.Information, "Peer {Peer} is reached again at {Url}")]
     public static partial void ReachedAgain(this ILogger logger, ServerId peer, string url);

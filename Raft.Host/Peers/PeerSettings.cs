@@ -15,6 +15,9 @@ public sealed record PeerSettings
     /// name us yet answers there.</summary>
     public string? AdvertisedUrl { get; init; }
 
+    /// <summary>Peer URLs by node id, as the settings of this node list them: tried besides the addresses in the configurations.</summary>
+    public IReadOnlyDictionary<string, string> Hints { get; init; } = new Dictionary<string, string>();
+
     /// <summary>For connecting and for the handshake, each.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(2);
 

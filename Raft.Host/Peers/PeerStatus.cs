@@ -12,6 +12,12 @@ public sealed record PeerStatus(
     /// <summary>Its disk is nearly full: it should lead nothing.</summary>
     public bool LacksSpace { get; init; }
 
+    /// <summary>A configuration names it; false: it is known because it calls us.</summary>
+    public bool IsMember { get; init; }
+
+    /// <summary>Where it is dialled, in the order of the attempts.</summary>
+    public IReadOnlyList<PeerAddress> Addresses { get; init; } = [];
+
     /// <summary>Groups in which it follows a leader.</summary>
     public int FollowsCount { get; init; }
 }

@@ -49,14 +49,17 @@ public sealed class PeerTransport : IAsyncDisposable
     /// <summary>Begins: dials the members of every group's configuration and accepts their streams. Before, streams are refused.</summary>
     /// <param name="identity">Ours.</param>
     /// <param name="durableSequence">The highest durable WAL sequence, written with every flush of the control stream.</param>
-    public void Start(NodeIdentity identity, Func<long> durableSequence)
+    /// <param name="advertisedUrl">Where this node is reached, as its handshakes say; null: <see cref="PeerSettings.AdvertisedUrl"/>,
+    /// or what a configuration names.</param>
+    /// <param name="isConfigured">An operator wrote that address; false: it is merely where the node listens.</param>
+    public void Start(NodeIdentity identity, Func<long> durableSequence, string? advertisedUrl = null, bool isConfigured = true)
     {
         if (_context.Identity is not null)
             throw new InvalidOperationException("The transport has started already.");
 
         _context.DurableSequence = durableSequence;
         _context.Identity = identity;
-        _directory.Start();
+        _directory.Start(advertisedUrl, isConfigured);
         _speaking = Task.Run(() => _liveness.RunAsync(() => _directory.Peers));
     }
 
@@ -99,6 +102,19 @@ public sealed class PeerTransport : IAsyncDisposable
 
     public IReadOnlyList<PeerStatus> Peers =>
         [.. _directory.Peers.Values.Select(StatusOf).OrderBy(peer => peer.Node.Value, StringComparer.Ordinal)];
+
+    /// <summary>Where a server is connected, or is dialled next; null: it is not known here.</summary>
+    public string? UrlOf(ServerId server) => _directory.Find(server) is { Url: { Length: > 0 } url } ? url : null;
+
+    /// <summary>An operator says where a node is reached: tried before all other addresses until this process ends.
+    /// False: no configuration names the node.</summary>
+    public bool TryReachAt(NodeId node, string url)
+    {
+        Peer[] named = [.. _directory.Peers.Values.Where(peer => peer.Server.Node == node)];
+        foreach (Peer peer in named)
+            peer.ReachAt(AddressSource.Operator, url, keepsConnections: true);
+        return named.Length > 0;
+    }
 
     /// <summary>The groups that the server leads as its last frames say; of this one, what its own shards say. None: it is
     /// not alive.</summary>
@@ -168,6 +184,8 @@ public sealed class PeerTransport : IAsyncDisposable
             LeadsCount = LeadsCount(peer.Server),
             FollowsCount = FollowsCount(peer.Server),
             LacksSpace = sign?.LacksSpace ?? false,
+            IsMember = !peer.IsLearned,
+            Addresses = peer.Addresses.Describe(),
         };
     }
 

@@ -33,14 +33,14 @@ public sealed record NodeSettings(RaftOptions Raft, EndpointOptions Endpoints)
         return faults is [] ? new NodeSettings(options, endpoints) { MemoryBytes = memoryBytes, Warnings = warnings, Limits = limits, Connections = connections } : throw new SettingsException(faults);
     }
 
-    /// <summary>Whom it joins must learn where it is reached; an endpoint of every address does not tell.</summary>
+    /// <summary>A node that listens on every address must say at which one the others reach it: they would dial themselves.</summary>
     private static void RequireAddresses(RaftOptions options, EndpointOptions endpoints, List<string> faults)
     {
-        if (options.Join.Count > 0 && endpoints.Peer.Host is ("0.0.0.0" or "[::]")
+        if (RaftOptionsValidator.IsEveryAddress(endpoints.Peer) && options.AdvertisedPeerUrl.Length == 0
             && !options.Members.Exists(member => member.Id == options.NodeId))
         {
-            faults.Add($"{EndpointOptions.PeerKey} is '{endpoints.Peer.OriginalString}'; allowed with Raft:Join: an address at which the others reach this node, " +
-                $"or an entry in Raft:Members with Id '{options.NodeId}' that tells it.");
+            faults.Add($"{EndpointOptions.PeerKey} is '{endpoints.Peer.OriginalString}', every address of this machine, and that is not where other nodes reach this one. " +
+                $"Set Raft:AdvertisedPeerUrl to where they do, such as http://{options.NodeId}.example.net:{endpoints.Peer.Port}, or list this node in Raft:Members with Id '{options.NodeId}' and its PeerUrl.");
         }
     }
 

@@ -16,8 +16,17 @@ public sealed class RaftOptions
     /// <summary>Whether an empty node without <see cref="Members"/> forms a cluster of one. Default false; the shipped file says true.</summary>
     public bool Bootstrap { get; set; }
 
-    /// <summary>Who forms the cluster, this node included; the same list on every node. After formation only a hint. Default none.</summary>
+    /// <summary>Who forms the cluster, this node included; the same list on every node. After formation the log says who is a member;
+    /// the addresses here are then tried besides those in the log, and this node's own entry corrects the log's. Default none.</summary>
     public List<MemberOptions> Members { get; set; } = [];
+
+    /// <summary>Where the other nodes reach this node's Peer endpoint: scheme, host, port. Needed where it listens on every address
+    /// (0.0.0.0, [::], *). Default: the entry of this node in <see cref="Members"/>, or else where it listens.</summary>
+    public string AdvertisedPeerUrl { get; set; } = "";
+
+    /// <summary>Where clients and other nodes reach this node's Api endpoint. Default: the entry of this node in <see cref="Members"/>,
+    /// or else where it listens; not told when that is every address.</summary>
+    public string AdvertisedApiUrl { get; set; } = "";
 
     /// <summary>Peer endpoints of members of a running cluster that this node, when it is new, asks to take it in. It then never
     /// forms one. Default none.</summary>

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Options;
 
 namespace Raft.Host.Settings;
@@ -55,6 +56,8 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
             $"Limits:MaxCommandBytes = {limits.MaxCommandBytes} or more");
         Require(options.Idempotency.MaxKeys is >= 1 and <= 10_000_000, "Idempotency:MaxKeys", options.Idempotency.MaxKeys, "1 to 10000000");
         Require(options.Idempotency.MinAgeSeconds is >= 1 and <= 31_536_000, "Idempotency:MinAgeSeconds", options.Idempotency.MinAgeSeconds, "1 to 31536000");
+        Require(options.AdvertisedPeerUrl.Length == 0 || IsAddress(options.AdvertisedPeerUrl), "AdvertisedPeerUrl", options.AdvertisedPeerUrl, AddressRange);
+        Require(options.AdvertisedApiUrl.Length == 0 || IsAddress(options.AdvertisedApiUrl), "AdvertisedApiUrl", options.AdvertisedApiUrl, AddressRange);
         ValidateGroups(options, faults);
         ValidateMembers(options, faults);
         return faults is [] ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
@@ -121,7 +124,7 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
 
     internal const string NameRange = "1 to 63 letters, digits, '.', '-' or '_', and neither '.' nor '..'";
 
-    internal const string AddressRange = "http(s)://host:port without a path";
+    internal const string AddressRange = "http(s)://host:port without a path, and not of every address (0.0.0.0, [::])";
 
     // '.' and '..' do not survive in a path of the REST interface.
     internal static bool IsName(string text) =>
@@ -130,7 +133,13 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
     internal static bool IsAddress(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out Uri? address)
         && (address.Scheme == Uri.UriSchemeHttp || address.Scheme == Uri.UriSchemeHttps)
-        && address is { Host.Length: > 0, Port: > 0, AbsolutePath: "/", Query: "", Fragment: "", UserInfo: "" };
+        && address is { Host.Length: > 0, Port: > 0, AbsolutePath: "/", Query: "", Fragment: "", UserInfo: "" }
+        && !IsEveryAddress(address);
+
+    /// <summary>An address to listen on, and not to dial: whoever dials it reaches itself.</summary>
+    internal static bool IsEveryAddress(Uri address) =>
+        IPAddress.TryParse(address.Host.Trim('[', ']'), out IPAddress? ip)
+        && (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip) is var plain && (plain.Equals(IPAddress.Any) || plain.Equals(IPAddress.IPv6Any));
 
     private static bool SameAddress(string one, string other) =>
         Uri.TryCreate(one, UriKind.Absolute, out Uri? a) && Uri.TryCreate(other, UriKind.Absolute, out Uri? b) && a == b;
