@@ -90,6 +90,7 @@ public static class RaftHostBuilderExtensions
         services.AddSingleton<GroupsHost>();
         services.AddSingleton<Caretaker>();
         services.AddSingleton<OwnAddressCorrection>();
+        services.AddSingleton<AddressExchange>();
         services.AddSingleton<PeerSightings>();
         services.AddSingleton<DiskWatermark>();
         services.AddSingleton<PeerQuestions>();

@@ -30,7 +30,7 @@ public sealed class SettingsTests
             ("Raft:ElectionTicks", "2"),
             ("Raft:Limits:MaxCommandBytes", "0")));
 
-        Assert.Contains(refusal.Faults, fault => fault.StartsWith("Raft:NodId is no known key; allowed in Raft: Bootstrap, Clock, ClusterId", StringComparison.Ordinal));
+        Assert.Contains(refusal.Faults, fault => fault.StartsWith("Raft:NodId is no known key; allowed in Raft: AdvertisedApiUrl, AdvertisedPeerUrl, Bootstrap, Clock, ClusterId", StringComparison.Ordinal));
         Assert.Contains("Raft:TickMs is 'fast'; allowed: a whole number up to 2147483647.", refusal.Faults);
         Assert.Contains("Raft:Bootstrap is 'maybe'; allowed: true or false.", refusal.Faults);
         Assert.Contains("Raft:ElectionTicks is 2; allowed: 3 to 1000.", refusal.Faults);

@@ -69,7 +69,7 @@ public sealed class ReadyTests(ITestOutputHelper output)
         await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(3, output);
         NodeProcess gone = await cluster.FollowerAsync();
         NodeProcess left = await cluster.LeaderAsync();
-        await RestClient.AssertStatusAsync(HttpStatusCode.OK, await left.SendJsonAsync("DELETE", $"/v1/members/{gone.Id}?timeoutMs=60000"));
+        await RestClient.AssertStatusAsync(HttpStatusCode.OK, await left.SendJsonAsync("DELETE", $"/v1/members/{gone.Id}?timeoutMs=60000", json: null));
         await gone.WaitUntilNotReadyBecauseAsync("was removed");
         await gone.StopAsync();
 

@@ -47,6 +47,20 @@ public sealed class PeerAddressesTests
         Assert.All(addresses.Describe(), address => Assert.Null(address.LastError));
     }
 
+    [Fact]
+    public void What_other_members_say_takes_turns_only_after_it_was_tried()
+    {
+        var addresses = new PeerAddresses();
+        addresses.Set(AddressSource.Configuration, "http://log:1");
+        Assert.True(addresses.Set(AddressSource.OtherMember, "http://other:1"));
+        Assert.False(addresses.Set(AddressSource.OtherMember, "http://other:2"));
+        Assert.Equal(["http://log:1", "http://other:1"], addresses.Candidates);
+
+        addresses.Failed("http://other:1", "Connection refused");
+        Assert.True(addresses.Set(AddressSource.OtherMember, "http://other:2"));
+        Assert.Equal(["http://log:1", "http://other:2"], addresses.Candidates);
+    }
+
     [Theory]
     [InlineData("http://0.0.0.0:8081")]
     [InlineData("http://[::]:8081")]

@@ -88,7 +88,7 @@ public sealed record PeerListDocument(string SeenBy, IReadOnlyList<PeerDocument>
 public sealed record PeerDocument(
     string Id, string StorageId, bool IsMember, bool Connected, bool Alive, double? RoundTripMs, IReadOnlyList<PeerAddressDocument> Addresses);
 
-/// <param name="Source">operator (POST /v1/peers/addresses), configuration (the log), members (Raft:Members), or peer (it advertises it).</param>
+/// <param name="Source">operator (POST /v1/peers/addresses), configuration (the log), members (Raft:Members), peer (it advertises it), or otherMember (another one reaches it there).</param>
 /// <param name="LastError">Why the last attempt failed; null when it did not, or there was none.</param>
 public sealed record PeerAddressDocument(string PeerUrl, string Source, string? LastError);
 

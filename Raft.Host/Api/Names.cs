@@ -29,7 +29,8 @@ internal static class Names
         AddressSource.Operator => "operator",
         AddressSource.Configuration => "configuration",
         AddressSource.Members => "members",
-        _ => "peer",
+        AddressSource.Peer => "peer",
+        _ => "otherMember",
     };
 
     public static string Of(MemberKind kind) => kind switch

@@ -10,13 +10,14 @@ namespace Raft.Host.Hosting;
 
 /// <summary>What has to be done now and then for all groups, in one loop: nothing of it is urgent, and no step waits for another.</summary>
 /// <remarks>
-/// Everywhere: start groups that the first one's log has created; note who is alive; ask for membership that is missing. On a group's leader: propose groups that
+/// Everywhere: start groups that the first one's log has created; note who is alive; ask for membership that is missing, for addresses
+/// of members that cannot be reached, and for a correction of this node's own address. On a group's leader: propose groups that
 /// are configured and not there (first group), state hashes that are due; give leadership up when the state is wrong here,
 /// when the node drains, when its disk is nearly full, or when it leads more than its share.
 /// </remarks>
 internal sealed class Caretaker(
     NodeSettings settings, NodeAddresses addresses, GroupRegistry groups, GroupsHost host, PeerTransport peers, PeerQuestions questions,
-    PeerSightings sightings, NodeDrain drain, DiskWatermark disk, OwnAddressCorrection ownAddress, TimeProvider time, ILogger<Caretaker> log)
+    PeerSightings sightings, NodeDrain drain, DiskWatermark disk, OwnAddressCorrection ownAddress, AddressExchange exchange, TimeProvider time, ILogger<Caretaker> log)
 {
     private static readonly TimeSpan Round = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -27,6 +28,7 @@ internal sealed class Caretaker(
     private readonly ConcurrentDictionary<(GroupId, string Work), Task> _underWay = new();
     private readonly Dictionary<GroupId, long> _leadsSince = [];
     private Task _correcting = Task.CompletedTask;
+    private Task _asking = Task.CompletedTask;
     private bool _hasComparedGroups;
     private long _start;
     private long _lastSpread;
@@ -47,6 +49,8 @@ internal sealed class Caretaker(
                 CompleteJoining(cancellation);
                 if (_correcting.IsCompleted && ownAddress.IsDue)
                     _correcting = ownAddress.RunAsync(cancellation);
+                if (_asking.IsCompleted && exchange.IsDue)
+                    _asking = exchange.RunAsync(cancellation);
                 foreach (HostedGroup group in groups.All)
                     CareFor(group, cancellation);
                 Spread(cancellation);
@@ -59,7 +63,7 @@ internal sealed class Caretaker(
         }
 
         await Task.WhenAll(_underWay.Values);
-        await _correcting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(_correcting, _asking).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void CareForFirst(CancellationToken cancellation)

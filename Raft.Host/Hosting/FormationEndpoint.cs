@@ -11,6 +11,7 @@ internal static class FormationEndpoint
     public const string JoinPath = "/peer/v1/join";
     public const string InvitePath = "/peer/v1/invite";
     public const string ReturnPath = "/peer/v1/return";
+    public const string AddressesPath = "/peer/v1/addresses";
     private const int QuestionBytesMax = 16 << 10;
 
     public static void MapFormation(this IEndpointRouteBuilder routes)
@@ -32,6 +33,10 @@ internal static class FormationEndpoint
         Map(routes, ReturnPath, json.ReturnQuestion, json.ReturnAnswer,
             question => question is { Uid: not null, NodeId: not null, StorageId: not null, StartNonce: not null },
             (question, _) => Task.FromResult(returns.Answer(question)));
+        AddressExchange addresses = routes.ServiceProvider.GetRequiredService<AddressExchange>();
+        Map(routes, AddressesPath, json.AddressQuestion, json.AddressAnswer,
+            question => question is { Uid: not null },
+            (question, _) => Task.FromResult(addresses.Answer(question)));
     }
 
     private static void Map<TQuestion, TAnswer>(

@@ -116,6 +116,16 @@ public sealed record ReturnQuestion(string Uid, string NodeId, string StorageId,
 /// <param name="Reason">Refused: why; for people.</param>
 public sealed record ReturnAnswer(bool IsRefused, string? Reason);
 
+/// <summary>"Where do you reach the other members?" Asked by a member that cannot reach one of them.</summary>
+/// <param name="Uid">Cluster uid of the node that asks.</param>
+public sealed record AddressQuestion(string Uid);
+
+/// <param name="Members">Those to which the answering node has a connection; none when it is in another cluster.</param>
+public sealed record AddressAnswer(IReadOnlyList<MemberAddress> Members);
+
+/// <summary>An address that a handshake has confirmed.</summary>
+public sealed record MemberAddress(string NodeId, string StorageId, string PeerUrl);
+
 /// <summary>Generated: no reflection while a node starts.</summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(FormationQuestion))]
@@ -126,4 +136,6 @@ public sealed record ReturnAnswer(bool IsRefused, string? Reason);
 [JsonSerializable(typeof(InvitationAnswer))]
 [JsonSerializable(typeof(ReturnQuestion))]
 [JsonSerializable(typeof(ReturnAnswer))]
+[JsonSerializable(typeof(AddressQuestion))]
+[JsonSerializable(typeof(AddressAnswer))]
 internal sealed partial class FormationJson : JsonSerializerContext;

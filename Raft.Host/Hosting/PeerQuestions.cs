@@ -46,6 +46,10 @@ public sealed class PeerQuestions : IDisposable
     public Task<ReturnAnswer?> AskAsync(string peerUrl, ReturnQuestion question, CancellationToken cancellation) =>
         AskAsync(peerUrl, FormationEndpoint.ReturnPath, question, FormationJson.Default.ReturnQuestion, FormationJson.Default.ReturnAnswer, AnswerTimeout, cancellation);
 
+    /// <inheritdoc cref="AskAsync(string, FormationQuestion, CancellationToken)"/>
+    public Task<AddressAnswer?> AskAsync(string peerUrl, AddressQuestion question, CancellationToken cancellation) =>
+        AskAsync(peerUrl, FormationEndpoint.AddressesPath, question, FormationJson.Default.AddressQuestion, FormationJson.Default.AddressAnswer, AnswerTimeout, cancellation);
+
     private async Task<TAnswer?> AskAsync<TQuestion, TAnswer>(
         string peerUrl, string path, TQuestion question, JsonTypeInfo<TQuestion> questionType, JsonTypeInfo<TAnswer> answerType,
         TimeSpan timeout, CancellationToken cancellation)

@@ -14,6 +14,9 @@ public enum AddressSource : byte
 
     /// <summary>The peer itself advertises it, in the handshake of a stream that it opened.</summary>
     Peer = 3,
+
+    /// <summary>Another member reaches it there, and said so when it was asked.</summary>
+    OtherMember = 4,
 }
 
 /// <summary>One address at which a peer is dialled.</summary>
@@ -29,7 +32,8 @@ public sealed record PeerAddress(string Url, AddressSource Source, string? LastE
         AddressSource.Operator => "given by an operator",
         AddressSource.Configuration => "from the log",
         AddressSource.Members => "from Raft:Members",
-        _ => "advertised by the peer",
+        AddressSource.Peer => "advertised by the peer",
+        _ => "from another member",
     };
 }
 
@@ -45,7 +49,7 @@ internal sealed class PeerAddresses
     private const int UrlCharactersMax = 300;
 
     private readonly Lock _gate = new();
-    private readonly string?[] _bySource = new string?[4];
+    private readonly string?[] _bySource = new string?[5];
     private readonly Dictionary<string, string> _errors = new(StringComparer.Ordinal);
     private string? _proven;
     private volatile string[] _candidates = [];
@@ -72,9 +76,12 @@ internal sealed class PeerAddresses
         lock (_gate)
         {
             string? said = string.IsNullOrEmpty(url) || url.Length > UrlCharactersMax ? null : url;
-            if (source == AddressSource.Peer && said is not null && !IsAllowedOfPeer(said))
+            if (source is AddressSource.Peer or AddressSource.OtherMember && said is not null && !IsAllowedOfPeer(said))
                 return false;
             if (_bySource[(int)source] == said)
+                return false;
+            // Others may disagree: the next one's address is tried when this one's has failed, so that each has its turn.
+            if (source == AddressSource.OtherMember && _bySource[(int)source] is { } tried && !_errors.ContainsKey(tried))
                 return false;
 
             _bySource[(int)source] = said;
@@ -114,7 +121,7 @@ internal sealed class PeerAddresses
             return [.. _candidates.Select(url => new PeerAddress(url, (AddressSource)Array.IndexOf(_bySource, url), _errors.GetValueOrDefault(url)))];
     }
 
-    /// <summary>What a peer advertises must not lead from TLS to plain text, nor to "every address".</summary>
+    /// <summary>What another node says must not lead from TLS to plain text, nor to "every address".</summary>
     private bool IsAllowedOfPeer(string url) =>
         Uri.TryCreate(url, UriKind.Absolute, out Uri? address)
         && (address.Scheme == Uri.UriSchemeHttps || (address.Scheme == Uri.UriSchemeHttp && _bySource[(int)AddressSource.Configuration]?.StartsWith("https:", StringComparison.OrdinalIgnoreCase) != true))

@@ -116,6 +116,15 @@ public sealed class PeerTransport : IAsyncDisposable
         return named.Length > 0;
     }
 
+    /// <summary>Where this node is connected to members: addresses that a handshake has confirmed.</summary>
+    public IReadOnlyList<(ServerId Server, string Url)> ConfirmedAddresses =>
+    [
+        .. _directory.Peers.Values.Where(peer => !peer.IsLearned && peer.Control.IsConnected && peer.Addresses.Proven is not null).Select(peer => (peer.Server, peer.Addresses.Proven!)), // not null: filtered
+    ];
+
+    /// <summary>Another member reaches this one there. It is tried after all other addresses, and only of members that are known here.</summary>
+    public void HearOf(ServerId server, string url) => _directory.Find(server)?.ReachAt(AddressSource.OtherMember, url, keepsConnections: true);
+
     /// <summary>The groups that the server leads as its last frames say; of this one, what its own shards say. None: it is
     /// not alive.</summary>
     public IReadOnlyList<GroupId> LedBy(ServerId server) => [.. _liveness.StatusesOf(server).Where(group => group.Value.IsLeader).Select(group => group.Key)];
