@@ -7,6 +7,7 @@ namespace Raft.Engine.Tests.Addresses;
 /// <summary>A node that listens on every address has no address to tell, unless it is configured.</summary>
 public sealed class AdvertisedAddressTests
 {
+    // Planted: eng/defects/A04-every-address-is-advertised.defect
     [Theory]
     [InlineData("http://0.0.0.0:8081")]
     [InlineData("http://[::]:8081")]

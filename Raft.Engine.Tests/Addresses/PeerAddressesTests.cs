@@ -4,6 +4,7 @@ namespace Raft.Engine.Tests.Addresses;
 
 public sealed class PeerAddressesTests
 {
+    // Planted: eng/defects/A03-only-the-logs-address-is-dialled.defect
     [Fact]
     public void All_sources_are_tried_and_the_address_that_worked_last_comes_first()
     {
@@ -61,6 +62,7 @@ public sealed class PeerAddressesTests
         Assert.Equal(["http://log:1", "http://other:2"], addresses.Candidates);
     }
 
+    // Planted: eng/defects/A05-another-node-turns-tls-off.defect
     [Theory]
     [InlineData("http://0.0.0.0:8081")]
     [InlineData("http://[::]:8081")]

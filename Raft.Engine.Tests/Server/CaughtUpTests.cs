@@ -8,6 +8,7 @@ public sealed class CaughtUpTests
 {
     private const int Commands = 20;
 
+    // Planted: eng/defects/A02-ready-as-soon-as-a-leader-is-known.defect
     [Fact]
     public void A_restarted_follower_has_caught_up_only_with_all_that_was_acknowledged() => Cluster.Run(3, seed: 911, async cluster =>
     {
@@ -26,6 +27,7 @@ public sealed class CaughtUpTests
         await AssertCompleteOnceCaughtUpAsync(cluster, 2 * Commands, restarted);
     });
 
+    // Planted: eng/defects/A01-ready-by-the-leaders-word-of-before-its-election.defect
     [Fact]
     public void A_new_leaders_commit_index_of_before_its_election_proves_nothing() => Cluster.Run(3, seed: 912, async cluster =>
     {
