@@ -104,7 +104,7 @@ public sealed class DamageTests(ITestOutputHelper output)
     /// <summary>Which record is the last one the node alone decides: a state hash may follow the last append. docs/storage.md has its form.</summary>
     private static void TearLastRecord(string[] files)
     {
-        const uint Magic = 0x314C_4157;
+        const uint Magic = 0x324C_4157;
         (string File, int At, long Sequence) last = ("", 0, 0);
         foreach (string file in files)
         {
@@ -119,10 +119,8 @@ public sealed class DamageTests(ITestOutputHelper output)
 
         Assert.True(last.Sequence > 20, $"Of {last.Sequence} records 20 are appends.");
         using FileStream stream = File.Open(last.File, FileMode.Open);
-        stream.Position = last.At + 32;
-        int first = stream.ReadByte();
-        stream.Position = last.At + 32;
-        stream.WriteByte((byte)(first ^ 1));
+        stream.Position = last.At + 512;
+        stream.Write(new byte[512]);                // a sector that never came; a changed bit would be damage
     }
 
     private static string Token(int number) => string.Create(CultureInfo.InvariantCulture, $"token-{number:d5}-of-the-damage-test");

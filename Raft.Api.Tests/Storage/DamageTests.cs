@@ -32,16 +32,41 @@ public sealed class DamageTests
         Assert.NotEmpty(damage.Remedy);
     }
 
-    [Fact]
-    public async Task A_last_record_that_is_not_whole_is_a_torn_tail_and_no_damage()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(512)]
+    [InlineData(5 * 512)]
+    public async Task A_last_record_of_which_a_sector_never_came_is_a_torn_tail_and_no_damage(int sector)
     {
-        await KillWithRecordsInTheLogAsync(records: 5);
-        _files.Flip("/data/current/wal-0", 5 * 4096 + 50);
+        await KillWithRecordsInTheLogAsync(records: 5, bytes: 3000);
+        for (int at = 0; at < 512; at++)
+            _files.Flip("/data/current/wal-0", 5 * 4096 + sector + at, _files.Content("/data/current/wal-0")[5 * 4096 + sector + at]);
 
         await using NodeStore store = Open("/data", Settings);
 
         PersistedState state = await store.Group(Default).LoadAsync(1 << 20, CancellationToken.None);
         Assert.Equal(new LogIndex(4), state.LastIndex);
+    }
+
+    [Fact]
+    public async Task A_flipped_bit_in_the_last_record_is_damage_and_no_torn_tail()
+    {
+        await KillWithRecordsInTheLogAsync(records: 5, bytes: 3000);
+        for (int at = 5 * 4096; at < 5 * 4096 + 3000; at += 97)
+        {
+            if (at % 512 >= 504)
+                continue;                           // the sector's own check: the record is whole without it
+            _files.Flip("/data/current/wal-0", at);
+
+            var damage = Assert.Throws<CorruptStorageException>(() => Open("/data", Settings));
+
+            Assert.Equal("/data/current/wal-0", damage.File);
+            Assert.Equal(at / 512 * 512, damage.Offset);
+            _files.Flip("/data/current/wal-0", at);
+        }
+
+        await using NodeStore store = Open("/data", Settings);
+        Assert.Equal(new LogIndex(5), (await store.Group(Default).LoadAsync(1 << 20, CancellationToken.None)).LastIndex);
     }
 
     [Fact]
@@ -150,42 +175,72 @@ public sealed class DamageTests
     public async Task Copies_without_a_valid_header_are_damage_and_one_valid_header_is_enough()
     {
         await FillAsync(20);
-        foreach (long at in new long[] { 0, 4096 })
+        foreach (long at in new long[] { 0, SecondHeaderAt })
         {
             foreach (string copy in new[] { "/data/current/copy0", "/data/current/copy1" })
-            {
-                if (at == 4096)
-                    _files.Flip(copy, at + 16);
-                else
-                    _files.Flip(copy, 16);
-            }
+                _files.Flip(copy, at + 16);
 
-            if (at == 0)
-            {
-                await using NodeStore store = Open("/data", Settings);
-                AssertSame(Commands(1, 20, 1, 500), await store.Group(Default).ReadAllAsync(1, 20));
-                break;                              // opening wrote good ones again
-            }
+            // Opening writes good ones again.
+            await using NodeStore store = Open("/data", Settings);
+            AssertSame(Commands(1, 20, 1, 500), await store.Group(Default).ReadAllAsync(1, 20));
         }
 
         foreach (string copy in new[] { "/data/current/copy0", "/data/current/copy1" })
         {
             _files.Flip(copy, 16);
-            _files.Flip(copy, 4096 + 16);
+            _files.Flip(copy, SecondHeaderAt + 16);
         }
 
         Assert.Contains("copy", Assert.Throws<CorruptStorageException>(() => Open("/data", Settings)).File, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_copy_whose_body_does_not_fit_its_header_is_damage()
+    public async Task A_copy_whose_body_does_not_fit_is_damage_only_when_the_data_file_needs_it()
     {
         await FillAsync(60, clean: false);
-        string copy = new[] { "/data/current/copy0", "/data/current/copy1" }
-            .MaxBy(path => BitConverter.ToInt64(_files.Content(path), 16)) ?? "";
-        _files.Flip(copy, 8192 + 8192 + 77);
+        string copy = NewestCopy();
+        _files.Flip(copy, BodyAt + 8192 + 77);
+        await using (NodeStore store = Open("/data", Settings))
+            AssertSame(Commands(1, 60, 1, 500), await store.Group(Default).ReadAllAsync(1, 60));
 
+        await using (NodeStore store = Open("/data", Settings))
+        {
+            await store.Group(Default).PersistAsync(Append(Commands(61, 120, 1, 500)));
+            await UntilAsync(() => store.CoveredSequence == store.DurableSequence);
+            _files.Restart();
+        }
+
+        copy = NewestCopy();
+        int page = BitConverter.ToInt32(_files.Content(copy), BodyAt);       // the first that it would repeat
+        _files.Flip(DataFile(), page * CheckpointStream.PageBytes + 99);
+        _files.Flip(copy, BodyAt + 8192 + 77);
         Assert.Equal(copy, Assert.Throws<CorruptStorageException>(() => Open("/data", Settings)).File);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_older_checkpoint_is_never_written_over_a_newer_data_file(bool clean)
+    {
+        await FillAsync(60, clean: false);
+        await FillMoreAsync(61, 120, clean);
+        byte[] before = _files.Content(DataFile());
+        string copy = NewestCopy();
+        foreach (int at in new[] { 0, SecondHeaderAt })
+        {
+            for (int i = 0; i < 4096; i++)
+                _files.Flip(copy, at + i, _files.Content(copy)[at + i]);
+        }
+
+        try
+        {
+            await using NodeStore store = Open("/data", Settings);
+            AssertSame(Commands(1, 120, 1, 500), await store.Group(Default).ReadAllAsync(1, 120));      // the one before was of the same pages
+        }
+        catch (CorruptStorageException)
+        {
+            Assert.Equal(before, _files.Content(DataFile()));
+        }
     }
 
     [Fact]
@@ -231,11 +286,53 @@ public sealed class DamageTests
         Assert.Equal(data, damage.File);
     }
 
+    [Fact]
+    public void A_whole_page_of_an_earlier_checkpoint_is_damage_under_a_running_node_too()
+    {
+        using IStorageFile file = _files.Open("/raft.db", create: true);
+        using var stream = CheckpointStream.Aside(file, 64 << 10, (_, _) => { });
+        byte[] page = new byte[CheckpointStream.PageBytes];
+        page.AsSpan(14, 4).Fill(0xFF);              // as LiteDB leaves it
+        WriteNumber(1);
+        byte[] earlier = _files.Content("/raft.db");
+        WriteNumber(2);
+        stream.Position = 0;
+        Assert.Equal(page.Length, stream.Read(new byte[page.Length], 0, page.Length));
+
+        file.Write(0, earlier);
+        stream.Position = 0;
+        var damage = Assert.Throws<CorruptStorageException>(() => stream.Read(new byte[page.Length], 0, page.Length));
+
+        Assert.Equal(("/raft.db", 0), (damage.File, damage.Offset));
+
+        void WriteNumber(byte number)
+        {
+            page[100] = number;
+            stream.Position = 0;
+            stream.Write(page, 0, page.Length);
+            stream.Flush();
+        }
+    }
+
     private static async Task UntilAsync(Func<bool> condition)
     {
         for (int i = 0; i < 3000 && !condition(); i++)
             await Task.Delay(10);
         Assert.True(condition(), "The condition was not met within its bound.");
+    }
+
+    private const int SecondHeaderAt = 64 << 10, BodyAt = 128 << 10;
+
+    private string NewestCopy() => new[] { "/data/current/copy0", "/data/current/copy1" }.MaxBy(path => BitConverter.ToInt64(_files.Content(path), 16)) ?? "";
+
+    private async Task FillMoreAsync(int from, int to, bool clean)
+    {
+        NodeStore store = Open("/data", Settings);
+        await store.Group(Default).PersistAsync(Append(Commands(from, to, 1, 500)));
+        await UntilAsync(() => store.CoveredSequence == store.DurableSequence);
+        if (!clean)
+            _files.Restart();
+        await store.DisposeAsync();
     }
 
     private string DataFile() => _files.Paths.Single(path => path.EndsWith(".db", StringComparison.Ordinal));
@@ -256,10 +353,10 @@ public sealed class DamageTests
         return entries;
     }
 
-    private async Task KillWithRecordsInTheLogAsync(int records)
+    private async Task KillWithRecordsInTheLogAsync(int records, int bytes = 10)
     {
         NodeStore store = Open("/data", LazySettings);
-        foreach (Entry entry in Commands(1, records, 1))
+        foreach (Entry entry in Commands(1, records, 1, bytes))
             await store.Group(Default).PersistAsync(Append(entry));
         _files.Restart();
         await store.DisposeAsync();

@@ -141,7 +141,7 @@ internal sealed class CrashPoints(int seed)
     }
 
     /// <summary>Opens it, compares, and says what must be there from now on.</summary>
-    private static async Task<Expected> CheckAsync(World world, SimulatedFiles image, Expected expected, string what, bool isClosed)
+    internal static async Task<Expected> CheckAsync(World world, SimulatedFiles image, Expected expected, string what, bool isClosed)
     {
         var threads = new VirtualStorageThreads(world, image);
         NodeStore store;

@@ -94,9 +94,9 @@ internal sealed class WalTarget : FuzzTarget
         try
         {
             using WriteAheadLog log = Open(_copies);
-            List<WriteAheadLog.Found> found = log.Recover(position: input.Length % 3);
-            foreach (WriteAheadLog.Found record in found)
-                WalRecord.Decode(record.Sequence, record.Bytes.AsMemory(WalRecord.HeaderBytes), name => new DurableStorage(new GroupId(name), new DurableStorage.WalThreads()));
+            List<WalReader.Found> found = log.Recover(position: input.Length % 3);
+            foreach (WalReader.Found record in found)
+                WalRecord.Decode(record.Sequence, record.Payload, name => new DurableStorage(new GroupId(name), new DurableStorage.WalThreads()));
             return Accepted;
         }
         catch (CorruptStorageException damage)

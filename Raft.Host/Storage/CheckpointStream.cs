@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.IO.Hashing;
 using Raft.Engine.Errors;
 
 namespace Raft.Host.Storage;
@@ -7,13 +5,12 @@ namespace Raft.Host.Storage;
 /// <summary>
 /// LiteDB's data file: a checkpoint is written whole or not at all. Write collects pages; Flush writes them first into one
 /// of two copy files, then a header that makes the copy count, then in place. Every page carries a checksum in its
-/// bytes 14-17, which LiteDB leaves at 0xFFFFFFFF in what a checkpoint writes.
+/// bytes 14-17, which LiteDB leaves at 0xFFFFFFFF in what a checkpoint writes; that it is the page of the last checkpoint, and not of one
+/// before, is known by <see cref="PageHashes"/>.
 /// </summary>
 internal sealed class CheckpointStream : Stream
 {
     public const int PageBytes = 8192;
-    private const int ChecksumAt = 14;
-    private const uint NoChecksum = 0xFFFF_FFFF;
 
     private readonly IStorageFile _data;
     private readonly CheckpointCopies? _copies;      // null: a file that is not in force yet
@@ -34,28 +31,61 @@ internal sealed class CheckpointStream : Stream
         _dataLength = data.Length;
     }
 
-    /// <summary>Step 1 of opening: a checkpoint that was cut off is written again. Harmless to repeat.</summary>
+    /// <summary>Step 1 of opening: every page is read, and must be that of the last checkpoint, or be replaced by it; only then is a
+    /// checkpoint that was cut off written again. Harmless to repeat.</summary>
     /// <param name="data">The data file.</param>
-    /// <param name="copies">Its copy files.</param>
-    /// <param name="pieceBytes">What is written, and synced, at once.</param>
+    /// <param name="copies">Its copy files, loaded.</param>
+    /// <param name="pieceBytes">What is read or written, and synced, at once.</param>
     /// <param name="onWritten">Hears of bytes written into the copy, and in place.</param>
     /// <param name="repeated">How many pages were written again.</param>
+    /// <exception cref="CorruptStorageException">The data file is not that of the last checkpoint; nothing was written.</exception>
     public static CheckpointStream Open(IStorageFile data, CheckpointCopies copies, int pieceBytes, Action<long, long> onWritten, out int repeated)
     {
-        var stream = new CheckpointStream(data, copies, pieceBytes, onWritten);
-        repeated = 0;
-        if (copies.Load(stream._dataLength > 0) is { } pages)
+        var stream = new CheckpointStream(data, copies, pieceBytes, onWritten) { WalPosition = copies.Position };
+        SortedDictionary<long, byte[]>? pages = copies.IsEmpty ? null : copies.TryReadBody();
+        try
         {
-            copies.WriteHeader();                   // the page cache may show what the disk lacks
-            stream.WriteInPlace(pages);
-            repeated = pages.Count;
+            stream.ReadAll(copies.Pages, pages);
+            if (copies.FindOther(stream.Hashes) is { } page)
+                throw Damage.In(data.Path, (long)page * PageBytes, $"from here on are pages that checkpoint {copies.Number} did not leave so: they are older, or of another place");
+        }
+        catch (CorruptStorageException) when (pages is null && !copies.IsEmpty)
+        {
+            throw copies.DamagedBody();
         }
 
+        // The page cache may show what the disk lacks, and one of the two headers may be gone: they are written again in any case.
+        if (pages is null && !copies.IsEmpty)
+            copies.WriteEmpty();                    // its pages are in place, so nobody needs that body
+        else
+            copies.WriteHeader();
+        if (pages is not null)
+            stream.WriteInPlace(pages);
+        repeated = pages?.Count ?? 0;
+        return stream;
+    }
+
+    /// <summary>As <see cref="Open"/> for database format 1, which did not say what a checkpoint left unchanged: each page must fit its
+    /// checksum, and from now on it must be that very page.</summary>
+    public static CheckpointStream Upgrade(
+        IStorageFile data, CheckpointCopies copies, (long Number, SortedDictionary<long, byte[]>? Pages) last, int pieceBytes, Action<long, long> onWritten)
+    {
+        var stream = new CheckpointStream(data, copies, pieceBytes, onWritten) { WalPosition = -1 };
+        if (last.Pages is { } pages)
+            stream.WriteInPlace(pages);
+        stream.ReadAll((int)(data.Length / PageBytes), over: null);
+        copies.Begin(last.Number + 1, stream.Hashes);
         return stream;
     }
 
     /// <summary>A new data file that nobody relies on yet, so it needs no copies: when it is cut off it is deleted.</summary>
     public static CheckpointStream Aside(IStorageFile data, int pieceBytes, Action<long, long> onWritten) => new(data, null, pieceBytes, onWritten);
+
+    /// <summary>What each page of the file must be.</summary>
+    public PageHashes Hashes { get; } = new();
+
+    /// <summary>The WAL sequence that the next Flush puts into the file. Set before it.</summary>
+    public long WalPosition { get; set; }
 
     /// <summary>The number of the last checkpoint.</summary>
     public long Number => _copies?.Number ?? 0;
@@ -106,7 +136,7 @@ internal sealed class CheckpointStream : Stream
         for (int done = 0; done < count; done += PageBytes, _position += PageBytes)
         {
             ReadOnlySpan<byte> page = buffer.AsSpan(offset + done, PageBytes);
-            Guard(BinaryPrimitives.ReadUInt32LittleEndian(page[ChecksumAt..]) == NoChecksum, "write", "no room for the checksum");
+            Guard(!PageHashes.HasChecksum(page), "write", "no room for the checksum");
             long number = _position / PageBytes;
             if (!_collected.TryGetValue(number, out byte[]? kept))
                 _collected.Add(number, kept = _pool.TryPop(out byte[]? free) ? free : GC.AllocateUninitializedArray<byte>(PageBytes));
@@ -125,11 +155,16 @@ internal sealed class CheckpointStream : Stream
 
         try
         {
+            FillGap();
             foreach ((long number, byte[] page) in _collected)
-                BinaryPrimitives.WriteUInt32LittleEndian(page.AsSpan(ChecksumAt), Checksum(number, page));
+            {
+                ulong hash = PageHashes.Of(number, page);
+                PageHashes.WriteChecksum(hash, page);
+                Hashes[number] = hash;
+            }
 
             if (_copies is not null)
-                _onWritten(_copies.Write(_collected), 0);
+                _onWritten(_copies.Write(_collected, Hashes, WalPosition), 0);
             WriteInPlace(_collected);
         }
         catch (Exception error)
@@ -156,12 +191,46 @@ internal sealed class CheckpointStream : Stream
     /// <summary>Not here: LiteDB disposes its streams after errors too. The owner closes the files.</summary>
     protected override void Dispose(bool disposing) => base.Dispose(disposing: false);
 
-    private static uint Checksum(long number, ReadOnlySpan<byte> page)
+    /// <summary>Every page of the file, but those that are about to be written over.</summary>
+    private void ReadAll(int pages, SortedDictionary<long, byte[]>? over)
     {
-        Span<byte> head = stackalloc byte[32];
-        page[..32].CopyTo(head);
-        BinaryPrimitives.WriteUInt32LittleEndian(head[ChecksumAt..], NoChecksum);
-        return (uint)XxHash3.HashToUInt64(page[32..], (long)XxHash3.HashToUInt64(head, number));
+        if (_dataLength > (long)pages * PageBytes)
+            throw Damage.In(_data.Path, (long)pages * PageBytes, "the file is longer than the last checkpoint left it");
+
+        for (int page = 0; page < pages;)
+        {
+            int wanted = (int)Math.Min(_piece.Length, (long)(pages - page) * PageBytes);
+            int count = _data.ReadAround((long)page * PageBytes, _piece.AsSpan(0, wanted), out StorageFailedException? failure);
+            for (int at = 0; at < wanted; at += PageBytes, page++)
+            {
+                if (over is not null && over.TryGetValue(page, out byte[]? newer))
+                {
+                    Hashes[page] = PageHashes.Of(page, newer);
+                    continue;
+                }
+
+                if (at + PageBytes > count)
+                    throw Damage.In(_data.Path, (long)page * PageBytes, "the file ends within a page, or before it");
+                ReadOnlySpan<byte> bytes = _piece.AsSpan(at, PageBytes);
+                ulong hash = PageHashes.Of(page, bytes);
+                if (!PageHashes.Fits(hash, bytes))
+                    throw Damage.In(_data.Path, (long)page * PageBytes, failure is null ? ChecksumDoesNotFit : $"{ChecksumDoesNotFit} ({failure.Message})");
+                Hashes[page] = hash;
+            }
+        }
+    }
+
+    private const string ChecksumDoesNotFit = "the checksum of a page does not fit";
+
+    /// <summary>LiteDB takes new pages in a row. If it ever left one out, that page would have no checksum, and could not be told from a lost one.</summary>
+    private void FillGap()
+    {
+        long end = _collectedEnd / PageBytes;
+        for (long number = Hashes.Count; number < end; number++)
+        {
+            if (!_collected.ContainsKey(number))
+                _collected.Add(number, new byte[PageBytes]);
+        }
     }
 
     private void ReadPage(long number, Span<byte> into)
@@ -176,9 +245,14 @@ internal sealed class CheckpointStream : Stream
 
             long offset = number * PageBytes;
             int count = _data.Read(offset, into);
-            if (count != PageBytes || BinaryPrimitives.ReadUInt32LittleEndian(into[ChecksumAt..]) != Checksum(number, into))
-                throw Damage.In(_data.Path, offset, count != PageBytes ? "the file ends within a page" : "the checksum of a page does not fit");
-            BinaryPrimitives.WriteUInt32LittleEndian(into[ChecksumAt..], NoChecksum);
+            if (count != PageBytes)
+                throw Damage.In(_data.Path, offset, "the file ends within a page");
+            ulong hash = PageHashes.Of(number, into);
+            if (!PageHashes.Fits(hash, into))
+                throw Damage.In(_data.Path, offset, ChecksumDoesNotFit);
+            if (number >= Hashes.Count || hash != Hashes[number])
+                throw Damage.In(_data.Path, offset, "a page is whole, but it is not the one that was last written there");
+            PageHashes.RemoveChecksum(into);
         }
         catch (Exception error)
         {

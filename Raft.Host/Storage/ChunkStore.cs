@@ -90,9 +90,12 @@ internal sealed class ChunkStore : IDisposable
     }
 
     /// <summary>Step 2 of opening.</summary>
+    /// <exception cref="Engine.Errors.CorruptStorageException">The position is not the one of the last checkpoint.</exception>
     public void Read()
     {
         ReadNode();
+        if (_data.WalPosition >= 0 && _data.WalPosition != Position)
+            throw Damage.In(_path, 0, $"it holds the log up to sequence {Position}, and its last checkpoint was one of sequence {_data.WalPosition}");
         ReadGroups();
         ReadChunkKeys();
     }
@@ -148,6 +151,7 @@ internal sealed class ChunkStore : IDisposable
     public void Checkpoint()
     {
         int flushes = _data.Flushes;
+        _data.WalPosition = Position;
         _database.Checkpoint();
         Verify(_data.Failure is null, "a checkpoint failed", _data.Failure);
         Verify(_log.Length == 0, "LiteDB's log is not empty after a checkpoint");
@@ -524,19 +528,12 @@ internal sealed class ChunkStore : IDisposable
     {
         byte[] key = ChunkKey(group, first);
         BsonDocument document = _chunks.FindById(key) ?? throw DamagedGroup(group, $"its chunk at entry {first} is missing");
-        try
-        {
-            var reader = new StorageReader(Content(document, Seed(key)));
-            int count = reader.Count(StorageWriter.EntryHeaderBytes);
-            var entries = new List<Entry>(count);
-            for (int i = 0; i < count; i++)
-                entries.Add(reader.Entry(first + i));
-            return entries.Count > 0 ? entries : throw new InvalidDataException("it is empty");
-        }
-        catch (InvalidDataException error)
-        {
-            throw DamagedGroup(group, $"its chunk at entry {first} is damaged: {error.Message}");
-        }
+        var reader = new StorageReader(Content(document, Seed(key), () => DamagedGroup(group, $"its chunk at entry {first} does not fit its hash")));
+        int count = reader.Count(StorageWriter.EntryHeaderBytes);
+        var entries = new List<Entry>(count);
+        for (int i = 0; i < count; i++)
+            entries.Add(reader.Entry(first + i));
+        return entries.Count > 0 ? entries : throw new InvalidDataException($"The chunk at entry {first} of group {group.Name} is empty.");
     }
 
     private static int BytesOf(List<Entry> entries)
@@ -551,17 +548,10 @@ internal sealed class ChunkStore : IDisposable
     {
         if (_node.FindById(NodeDocument) is not { } document)
             return;                                 // new: position 0
-        try
-        {
-            var reader = new StorageReader(Content(document, Seed([])));
-            Position = reader.Int64();
-            StartCount = reader.Int64();
-            ClusterUid = reader.Byte() == 0 ? null : new ClusterUid(reader.UInt128());
-        }
-        catch (InvalidDataException error)
-        {
-            throw Damage.In(_path, 0, $"the node's own document is damaged: {error.Message}");
-        }
+        var reader = new StorageReader(Content(document, Seed([]), () => Damage.In(_path, 0, "the node's own document does not fit its hash")));
+        Position = reader.Int64();
+        StartCount = reader.Int64();
+        ClusterUid = reader.Byte() == 0 ? null : new ClusterUid(reader.UInt128());
     }
 
     private void WriteNode()
@@ -581,14 +571,7 @@ internal sealed class ChunkStore : IDisposable
         foreach (BsonDocument document in _groups.FindAll())
         {
             StoredGroup group = GroupOf(document["_id"].AsString);
-            try
-            {
-                group.Record = GroupRecord.Decode(Content(document, Seed(group.NameBytes)));
-            }
-            catch (InvalidDataException error)
-            {
-                throw DamagedGroup(group, $"its state is damaged: {error.Message}");
-            }
+            group.Record = GroupRecord.Decode(Content(document, Seed(group.NameBytes), () => DamagedGroup(group, "its state does not fit its hash")));
         }
     }
 
@@ -628,11 +611,12 @@ internal sealed class ChunkStore : IDisposable
         return new BsonDocument { ["_id"] = id, ["b"] = bytes };
     }
 
-    private static ReadOnlyMemory<byte> Content(BsonDocument document, long seed)
+    /// <summary>What fits its hash and still cannot be understood is no damage: a newer release wrote it, or this one has a fault.</summary>
+    private static ReadOnlyMemory<byte> Content(BsonDocument document, long seed, Func<Exception> damage)
     {
-        byte[] bytes = document["b"].AsBinary ?? throw new InvalidDataException("it has no content");
-        if (bytes.Length < HashBytes || BinaryPrimitives.ReadUInt64LittleEndian(bytes) != XxHash3.HashToUInt64(bytes.AsSpan(HashBytes), seed))
-            throw new InvalidDataException("its hash does not fit");
+        byte[]? bytes = document["b"].AsBinary;
+        if (bytes is null || bytes.Length < HashBytes || BinaryPrimitives.ReadUInt64LittleEndian(bytes) != XxHash3.HashToUInt64(bytes.AsSpan(HashBytes), seed))
+            throw damage();
         return bytes.AsMemory(HashBytes);
     }
 

@@ -8,7 +8,7 @@ internal static class DamageMark
 {
     private const string FileName = "damaged";
 
-    private sealed record Content(string File, long Offset, string Detail);
+    private sealed record Content(string? File, long Offset, string? Detail);
 
     public static void Write(IStorageFiles files, string directory, CorruptStorageException damage) =>
         files.ReplaceFile(Path.Combine(directory, FileName), JsonSerializer.SerializeToUtf8Bytes(new Content(damage.File, damage.Offset, damage.Detail)));
@@ -43,6 +43,6 @@ internal static class DamageMark
 
         throw content is null
             ? Damage.In(path, 0, "damage was found at run time")
-            : Damage.In(content.File, content.Offset, $"{content.Detail} (found at run time; see {path})");
+            : Damage.In(content.File ?? path, content.Offset, $"{content.Detail} (found at run time; see {path})");
     }
 }

@@ -57,9 +57,8 @@ internal sealed class DataDirectory : IDisposable
         using (IStorageFile data = files.Open(System.IO.Path.Combine(fresh, manifest.DataFileName), create: true))
             data.Sync();
         using (IStorageFile copy0 = files.Open(System.IO.Path.Combine(fresh, "copy0"), create: true))
-            CheckpointCopies.WriteFirst(copy0, manifest.DataId, manifest.Salt);
         using (IStorageFile copy1 = files.Open(System.IO.Path.Combine(fresh, "copy1"), create: true))
-            copy1.Sync();
+            CheckpointCopies.WriteFirst(copy0, copy1, manifest.DataId, manifest.Salt);
         files.CreateDirectory(System.IO.Path.Combine(fresh, "snapshots"));
         manifest.Write(files, fresh);               // syncs the directory too
 

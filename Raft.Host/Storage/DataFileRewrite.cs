@@ -28,8 +28,8 @@ internal sealed class DataFileRewrite(string current, Manifest manifest, Storage
     }
 
     /// <summary>Builds the new file beside the old one.</summary>
-    /// <returns>Its manifest, not written yet; null when it cannot be built: the old file is as good as before.</returns>
-    public Manifest? Build(ChunkStore store, long oldBytes)
+    /// <returns>Its manifest, not written yet, and its pages; null when it cannot be built: the old file is as good as before.</returns>
+    public (Manifest Manifest, PageHashes Pages)? Build(ChunkStore store, long oldBytes)
     {
         long before = Stopwatch.GetTimestamp(), liveBytes = store.LiveBytes;
         Manifest next = manifest with { DataId = settings.Random() };
@@ -45,7 +45,7 @@ internal sealed class DataFileRewrite(string current, Manifest manifest, Storage
             target.Dispose();
             settings.Files.SyncDirectory(current);
             logger.DataFileRewritten(liveBytes, oldBytes, stream.FileBytes, (long)Stopwatch.GetElapsedTime(before).TotalMilliseconds);
-            return next;
+            return (next, stream.Hashes);
         }
         catch (Exception error) when (error is StorageFailedException || stream?.Failure is StorageFailedException)
         {

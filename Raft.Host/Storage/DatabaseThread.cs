@@ -326,7 +326,7 @@ internal sealed class DatabaseThread
 
         // Now, and only now, the log's space may be used again.
         _covered = _database.Store.Position;
-        _database.Log.SetCovered(_covered);
+        _database.Log.SetCovered(_covered, _database.Data.Number);
         Volatile.Write(ref _liveBytes, _database.Store.LiveBytes);
         _metrics.Checkpointed(duration);
         _logger.Checkpointed(_database.Data.Number, _database.Data.FlushedPages, _covered, (long)duration.TotalMilliseconds);

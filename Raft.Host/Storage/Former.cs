@@ -43,23 +43,26 @@ public sealed record Former(ClusterUid? ClusterUid, NodeId NodeId, IReadOnlyList
         if (!files.FileExists(path))
             return null;
 
+        byte[] bytes = files.ReadAll(path);
         Content? content = null;
         try
         {
-            content = JsonSerializer.Deserialize<Content>(files.ReadAll(path), s_json);
+            content = JsonSerializer.Deserialize<Content>(bytes, s_json);
         }
         catch (JsonException)
         {
             // No content, as below.
         }
 
-        if (content is null || content.Checksum != WithChecksum(content).Checksum)
+        if (NewerFormat.Find(bytes, ("format", FormatVersion)) is { } newer && !IsRight(content is null ? null : content with { Format = FormatVersion }))
+            throw NewerFormat.Refusal(path, newer);
+        if (!IsRight(content))
             throw Damage.In(path, 0, "it says what this node was before, and its checksum does not fit");
-        if (content.Format > FormatVersion)
-            throw new DataDirectoryException($"{path} was written by a newer release than this one. Start that release, or use another data directory.");
         return new Former(
-            content.ClusterUid is { } uid ? Host.ClusterUid.Parse(uid) : null, new NodeId(content.NodeId), [.. content.StorageIds.Select(StorageId.Parse)]);
+            content!.ClusterUid is { } uid ? Host.ClusterUid.Parse(uid) : null, new NodeId(content.NodeId), [.. content.StorageIds.Select(StorageId.Parse)]);       // it is right
     }
+
+    private static bool IsRight(Content? content) => content is not null && content.Checksum == WithChecksum(content).Checksum;
 
     private static Content WithChecksum(Content content)
     {

@@ -108,13 +108,23 @@ internal sealed unsafe partial class NativeFile : IStorageFile
 internal sealed class NativeFiles : IStorageFiles
 {
     public static readonly NativeFiles Instance = new();
+    private const int NotThereErrno = 2, AccessErrno = 13, NoDirectoryErrno = 20;
 
-    public bool DirectoryExists(string path) => Directory.Exists(path);
+    public bool DirectoryExists(string path) => Exists(path) && Directory.Exists(path);
 
-    public bool FileExists(string path) => File.Exists(path);
+    public bool FileExists(string path) => Exists(path) && !Directory.Exists(path);
 
-    public IReadOnlyList<string> List(string directory) =>
-        [.. Directory.EnumerateFileSystemEntries(directory).Select(path => System.IO.Path.GetFileName(path))];
+    public IReadOnlyList<string> List(string directory)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(directory).Select(path => System.IO.Path.GetFileName(path))];
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new StorageFailedException("list", directory, 0, error is UnauthorizedAccessException ? AccessErrno : error.HResult & 0xFFFF, error);
+        }
+    }
 
     public void CreateDirectory(string path)
     {
@@ -160,6 +170,16 @@ internal sealed class NativeFiles : IStorageFiles
         return null;
     }
 
+    /// <summary>.NET says "it is not there" also when it could not look: a missing right must not look like a missing file.</summary>
+    private static bool Exists(string path)
+    {
+        if (Native.Access(path, Native.ExistsMode) == 0)
+            return true;
+        return Marshal.GetLastPInvokeError() is NotThereErrno or NoDirectoryErrno
+            ? false
+            : throw new StorageFailedException("stat", path, 0, Marshal.GetLastPInvokeError());
+    }
+
     private sealed class FileLock(NativeFile file) : IDisposable
     {
         private NativeFile? _file = file;
@@ -177,11 +197,14 @@ internal sealed class NativeFiles : IStorageFiles
 internal static unsafe partial class Native
 {
     public const int ReadOnly = 0, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, CloseOnExec = 0x80000;
-    public const int SeekEnd = 2;
+    public const int SeekEnd = 2, ExistsMode = 0;
     public const int LockExclusive = 2, LockNoWait = 4, LockRelease = 8, WouldBlockErrno = 11;
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags, int mode);
+
+    [LibraryImport("libc", EntryPoint = "access", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Access(string path, int mode);
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     public static partial int Close(int descriptor);

@@ -90,12 +90,24 @@ public sealed class NodeStore : IAsyncDisposable
         }
         catch (Exception error)
         {
-            store.Abandon(keepsLock: keepsLockOnDamage && error is CorruptStorageException);
-            if (error is StorageFailedException failure)
-                throw new DataDirectoryException($"The data directory {directory.Path} cannot be opened: {failure.Message}", failure);
-            throw;
+            Exception cause = Explain(error, directory.Path);
+            store.Abandon(keepsLock: keepsLockOnDamage && cause is CorruptStorageException);
+            if (cause == error)
+                throw;
+            throw cause;
         }
     }
+
+    /// <summary>Only what the bytes prove is damage. Everything else, our own faults and a lack of memory included, ends the start and leaves
+    /// the directory alone.</summary>
+    private static Exception Explain(Exception error, string path) => error switch
+    {
+        CorruptStorageException or DataDirectoryException => error,
+        StorageFailedException failure when Unreadable.IsProvenBy(failure) => Damage.In(failure.File, failure.Offset, $"it cannot be read: {failure.Message}"),
+        StorageFailedException { Errno: not 0 } failure => new DataDirectoryException($"The data directory {path} cannot be opened: {failure.Message}", failure),
+        _ => new DataDirectoryException(
+            $"The data directory {path} could not be opened, and nothing in it shows damage: {error.GetType().Name}: {error.Message} It stays as it is: start the node again, with more memory if that was missing; if this comes back, report it with this line.", error),
+    };
 
     public StorageId StorageId => _manifest.StorageId;
 
@@ -198,11 +210,14 @@ public sealed class NodeStore : IAsyncDisposable
         if (_directory.DeleteUnfinished(files))
             _logger.UnfinishedDeleted(Path.Combine(_directory.Path, "new"));
 
+        // The manifest first: a directory of a newer release is refused, whatever else it holds.
+        bool isThere = files.DirectoryExists(_directory.Current);
+        if (isThere)
+            _manifest = Manifest.Read(files, _directory.Current);
         Former = Former.Read(files, _directory.Path);
-        if (files.DirectoryExists(_directory.Current))
+        if (isThere)
         {
             DamageMark.ThrowIfThere(files, _directory.Current);
-            _manifest = Manifest.Read(files, _directory.Current);
         }
         else
         {

@@ -46,47 +46,41 @@ internal sealed class Recovery(
 
     private DatabaseThread.OpenDatabase OpenFiles()
     {
+        WriteAheadLog log = ReadLog();
+
         // 1. The last checkpoint, whole.
-        IStorageFile data = OpenFile(_manifest.DataFileName);
-        var copies = new CheckpointCopies(OpenFile("copy0"), OpenFile("copy1"), _manifest.DataId, _manifest.Salt, settings.CheckpointPieceBytes);
-        var stream = CheckpointStream.Open(data, copies, settings.CheckpointPieceBytes, OnWritten, out int repeated);
-        if (repeated > 0)
-            logger.CheckpointRepeated(copies.Number, repeated);
+        IStorageFile data = OpenFile(_manifest.DataFileName), copy0 = OpenFile("copy0"), copy1 = OpenFile("copy1");
+        var copies = new CheckpointCopies(copy0, copy1, _manifest.DataId, _manifest.Salt, settings.CheckpointPieceBytes);
+        CheckpointStream stream = _manifest.DatabaseFormat == Manifest.DatabaseFormatNow ? OpenData(data, copies, log) : UpgradeData(data, copies, copy0, copy1);
 
         // 2. The database, with an empty log.
         ChunkStore store = OpenStore(stream, data);
 
         // 3. and 4. The records that it does not have.
-        var segments = new IStorageFile[Manifest.SegmentCount];
-        for (int segment = 0; segment < segments.Length; segment++)
-        {
-            segments[segment] = OpenFile(Manifest.SegmentFileName(segment));
-            if (segments[segment].Length != _manifest.SegmentBytes)
-                throw Damage.In(segments[segment].Path, segments[segment].Length, $"the file has {segments[segment].Length} bytes, and not {_manifest.SegmentBytes}");
-        }
-
-        var log = new WriteAheadLog(segments, _manifest.SegmentBytes, settings.RecordBytes, _manifest.Salt);
-        Replay(log, store, stream, data.Path);
+        Replay(log, store, stream);
+        log.Opened(isOld: _manifest.WalFormat != Manifest.WalFormatNow);
+        if (_manifest.WalFormat != Manifest.WalFormatNow)
+            WriteManifest(_manifest with { WalFormat = Manifest.WalFormatNow });
 
         // 5. Only now is judged what all of it amounts to.
-        Explained(stream, data.Path, store.Verify);
+        Explained(stream, store.Verify);
         var rewrite = new DataFileRewrite(current, _manifest, settings, logger, OnWritten);
         rewrite.DeleteOthers();
-        Manifest? built = null;
+        (Manifest Manifest, PageHashes Pages)? built = null;
         if (rewrite.IsDue(stream.FileBytes, store.LiveBytes))
-            Explained(stream, data.Path, () => built = rewrite.Build(store, stream.FileBytes));
-        if (built is { } next)
+            Explained(stream, () => built = rewrite.Build(store, stream.FileBytes));
+        if (built is ({ } next, { } pages))
         {
             store.Dispose();
             _open.Remove(data);
             data.Dispose();                         // a file that is open keeps its room
-            copies = copies.HandOver(next.DataId);
+            copies = copies.HandOver(next.DataId, pages);
             next.Write(settings.Files, current);
             _manifest = next;
             data = OpenFile(next.DataFileName);
             stream = CheckpointStream.Open(data, copies, settings.CheckpointPieceBytes, OnWritten, out _);
             store = OpenStore(stream, data);
-            Explained(stream, data.Path, store.Verify);
+            Explained(stream, store.Verify);
             new DataFileRewrite(current, next, settings, logger, OnWritten).DeleteOthers();
         }
 
@@ -105,9 +99,50 @@ internal sealed class Recovery(
         return new DatabaseThread.OpenDatabase(store, stream, copies, log, groups, current, data.Path);
     }
 
+    /// <summary>Before anything is written: what it knows of checkpoints is proof against copies that are older.</summary>
+    private WriteAheadLog ReadLog()
+    {
+        var segments = new IStorageFile[Manifest.SegmentCount];
+        for (int segment = 0; segment < segments.Length; segment++)
+        {
+            segments[segment] = OpenFile(Manifest.SegmentFileName(segment));
+            if (segments[segment].Length != _manifest.SegmentBytes)
+                throw Damage.In(segments[segment].Path, segments[segment].Length, $"the file has {segments[segment].Length} bytes, and not {_manifest.SegmentBytes}");
+        }
+
+        return new WriteAheadLog(segments, _manifest.SegmentBytes, settings.RecordBytes, _manifest.Salt);
+    }
+
+    private CheckpointStream OpenData(IStorageFile data, CheckpointCopies copies, WriteAheadLog log)
+    {
+        copies.Load();
+        if (copies.Number < log.CheckpointSeen)
+            throw Damage.In(copies.CurrentPath, 0, $"the last checkpoint of both copies is {copies.Number}, and the write-ahead log knows of checkpoint {log.CheckpointSeen}");
+        var stream = CheckpointStream.Open(data, copies, settings.CheckpointPieceBytes, OnWritten, out int repeated);
+        if (repeated > 0)
+            logger.CheckpointRepeated(copies.Number, repeated);
+        return stream;
+    }
+
+    /// <summary>The previous format. An older release refuses the directory from here on, by the manifest; before, its own headers count.</summary>
+    private CheckpointStream UpgradeData(IStorageFile data, CheckpointCopies copies, IStorageFile copy0, IStorageFile copy1)
+    {
+        var last = OldCheckpointCopies.Load(copy0, copy1, _manifest.DataId, _manifest.Salt);
+        var stream = CheckpointStream.Upgrade(data, copies, last, settings.CheckpointPieceBytes, OnWritten);
+        WriteManifest(_manifest with { DatabaseFormat = Manifest.DatabaseFormatNow });
+        logger.FormatUpgraded(current, Manifest.DatabaseFormatNow, Manifest.WalFormatNow);
+        return stream;
+    }
+
+    private void WriteManifest(Manifest next)
+    {
+        next.Write(settings.Files, current);
+        _manifest = next;
+    }
+
     private ChunkStore OpenStore(CheckpointStream stream, IStorageFile data)
     {
-        Explained(stream, data.Path, () =>
+        Explained(stream, () =>
         {
             _store = new ChunkStore(stream, data.Path, _manifest.Salt, settings);
             _store.Read();
@@ -115,37 +150,31 @@ internal sealed class Recovery(
         return _store!;         // made, or it has thrown
     }
 
-    private static void Explained(CheckpointStream stream, string dataPath, Action work)
+    /// <summary>LiteDB wraps what its stream told it, and that is what counts. What it throws itself is no proof of damage: each page is the
+    /// one that was written there.</summary>
+    private static void Explained(CheckpointStream stream, Action work)
     {
         try
         {
             work();
         }
-        catch (Exception error)
+        catch (Exception error) when (stream.Failure is { } cause && cause != error)
         {
-            throw Explain(error, stream, dataPath);
+            throw stream.Failure;
         }
     }
 
-    /// <summary>LiteDB wraps what its stream told it, or stumbles over what it got.</summary>
-    private static Exception Explain(Exception error, CheckpointStream stream, string dataPath) => (stream.Failure ?? error) switch
+    private void Replay(WriteAheadLog log, ChunkStore store, CheckpointStream stream)
     {
-        CorruptStorageException damage => damage,
-        StorageFailedException { Errno: not 0 } failure => failure,
-        var other => Damage.In(dataPath, 0, $"it cannot be opened: {other.Message}"),
-    };
-
-    private void Replay(WriteAheadLog log, ChunkStore store, CheckpointStream stream, string dataPath)
-    {
-        List<WriteAheadLog.Found> found = log.Recover(store.Position);
+        List<WalReader.Found> found = log.Recover(store.Position, isOld: _manifest.WalFormat != Manifest.WalFormatNow);
         var batch = new List<WalRecordContent>();
         long bytes = 0;
-        try
+        Explained(stream, () =>
         {
-            foreach (WriteAheadLog.Found record in found)
+            foreach (WalReader.Found record in found)
             {
-                batch.Add(Decode(record));
-                bytes += record.Bytes.Length;
+                batch.Add(WalRecord.Decode(record.Sequence, record.Payload, groups));
+                bytes += record.Payload.Length;
                 if (bytes < settings.TransactionBytes)
                     continue;
                 Store();
@@ -157,13 +186,9 @@ internal sealed class Recovery(
                 Store();
             if (store.LogBytes > 0)
                 store.Checkpoint();
-        }
-        catch (Exception error)
-        {
-            throw Explain(error, stream, dataPath);
-        }
+        });
 
-        log.SetCovered(store.Position);
+        log.SetCovered(store.Position, stream.Number);
         Replayed = found.Count;
 
         void Store()
@@ -171,18 +196,6 @@ internal sealed class Recovery(
             store.Apply(batch);
             batch.Clear();
             bytes = 0;
-        }
-    }
-
-    private WalRecordContent Decode(WriteAheadLog.Found record)
-    {
-        try
-        {
-            return WalRecord.Decode(record.Sequence, record.Bytes.AsMemory(WalRecord.HeaderBytes), groups);
-        }
-        catch (InvalidDataException error)
-        {
-            throw Damage.In(Path.Combine(current, Manifest.SegmentFileName(record.Segment)), record.Offset, $"record {record.Sequence}: {error.Message}");
         }
     }
 

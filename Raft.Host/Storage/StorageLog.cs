@@ -30,6 +30,9 @@ internal static partial class StorageLog
     [LoggerMessage(2009, LogLevel.Warning, "The data file of {OldBytes} bytes, of which {LiveBytes} live, could not be copied into a smaller one, and stays: {Message}")]
     public static partial void DataFileNotRewritten(this ILogger logger, long oldBytes, long liveBytes, string message);
 
+    [LoggerMessage(2010, LogLevel.Information, "Brought {Directory} to database format {DatabaseFormat} and WAL format {WalFormat}; an older release refuses it from now on")]
+    public static partial void FormatUpgraded(this ILogger logger, string directory, int databaseFormat, int walFormat);
+
     [LoggerMessage(2007, LogLevel.Warning, "Moved the damaged {Directory} aside to {Target}: the node comes back with another storage id. Keep it until the cluster is sound, then delete it")]
     public static partial void MovedAside(this ILogger logger, string directory, string target);
 }

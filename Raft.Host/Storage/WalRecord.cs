@@ -47,14 +47,17 @@ internal readonly record struct WalPart(WalBatch Batch, int From, int Count)
 internal sealed record WalRecordContent(long Sequence, WalPart[] Parts, int Bytes);
 
 /// <summary>
-/// Bytes of a record: <c>hash u64 | magic u32 | length u32 | sequence u64 | place u64 | payload</c>; the hash, seeded with the
-/// directory's salt, covers all that follows it. The place (segment, offset) keeps a record from counting anywhere else.
+/// Bytes of a record: <c>hash u64 | magic u32 | length u32 | sequence u64 | place u64 | checkpoint u64 | payload</c>, spread over sectors
+/// (<see cref="WalSectors"/>); the hash, seeded with the directory's salt, covers all that follows it. The place (segment, offset) keeps a
+/// record from counting anywhere else; the checkpoint is the last one that was complete when the record was written.
 /// </summary>
 internal static class WalRecord
 {
     public const int BlockBytes = 4096;
-    public const int HeaderBytes = 32;
-    private const uint Magic = 0x314C_4157;     // "WAL1"
+    public const int HeaderBytes = 40;
+    private const uint Magic = 0x324C_4157;     // "WAL2"
+    private const uint OldMagic = 0x314C_4157;  // "WAL1": not spread, and without the checkpoint
+    private const int OldHeaderBytes = 32;
 
     private const byte GroupItem = 1;
     private const byte StartItem = 2;
@@ -113,31 +116,87 @@ internal static class WalRecord
     }
 
     /// <summary>Fills in the header of a record whose payload stands behind it.</summary>
-    public static void Seal(Span<byte> record, long sequence, ulong place, ulong salt)
+    public static void Seal(Span<byte> record, long sequence, ulong place, long checkpoint, ulong salt)
     {
         BinaryPrimitives.WriteUInt32LittleEndian(record[8..], Magic);
         BinaryPrimitives.WriteInt32LittleEndian(record[12..], record.Length - HeaderBytes);
         BinaryPrimitives.WriteInt64LittleEndian(record[16..], sequence);
         BinaryPrimitives.WriteUInt64LittleEndian(record[24..], place);
+        BinaryPrimitives.WriteInt64LittleEndian(record[32..], checkpoint);
         BinaryPrimitives.WriteUInt64LittleEndian(record, XxHash3.HashToUInt64(record[8..], (long)salt));
     }
 
-    /// <summary>The length of the whole record at the start of these bytes, and its sequence; 0 when there is none.</summary>
-    public static int Find(ReadOnlySpan<byte> bytes, ulong place, ulong salt, out long sequence)
+    /// <summary>A record as it stands on the disk.</summary>
+    /// <param name="Sequence">Its number.</param>
+    /// <param name="PhysicalBytes">On the disk, whole blocks.</param>
+    /// <param name="PayloadBytes">Of its payload.</param>
+    /// <param name="Checkpoint">The last one that was complete then.</param>
+    /// <param name="IsOld">Of WAL format 1.</param>
+    public readonly record struct Whole(long Sequence, int PhysicalBytes, int PayloadBytes, long Checkpoint, bool IsOld);
+
+    /// <summary>The whole record at the start of these bytes; null when there is none.</summary>
+    /// <param name="bytes">From here to the end of the segment.</param>
+    /// <param name="place">Of the first byte.</param>
+    /// <param name="salt">The directory's.</param>
+    public static Whole? Find(ReadOnlySpan<byte> bytes, ulong place, ulong salt)
     {
-        sequence = 0;
-        if (bytes.Length < HeaderBytes
-            || BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]) != Magic
-            || BinaryPrimitives.ReadUInt64LittleEndian(bytes[24..]) != place)
-            return 0;
+        uint magic = BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
+        if (BinaryPrimitives.ReadUInt64LittleEndian(bytes[24..]) != place || magic is not (Magic or OldMagic))
+            return null;
 
+        bool isOld = magic == OldMagic;
+        int headerBytes = isOld ? OldHeaderBytes : HeaderBytes, room = isOld ? bytes.Length : WalSectors.ContentOf(bytes.Length);
         int length = BinaryPrimitives.ReadInt32LittleEndian(bytes[12..]);
-        if (length < 0 || length > bytes.Length - HeaderBytes
-            || BinaryPrimitives.ReadUInt64LittleEndian(bytes) != XxHash3.HashToUInt64(bytes[8..(HeaderBytes + length)], (long)salt))
-            return 0;
+        if (length < 0 || length > room - headerBytes
+            || BinaryPrimitives.ReadUInt64LittleEndian(bytes) != HashOf(bytes, headerBytes + length, isOld, salt))
+            return null;
 
-        sequence = BinaryPrimitives.ReadInt64LittleEndian(bytes[16..]);
-        return HeaderBytes + length;
+        return new Whole(
+            BinaryPrimitives.ReadInt64LittleEndian(bytes[16..]),
+            isOld ? RoundUp(headerBytes + length) : WalSectors.PhysicalBytes(headerBytes + length),
+            length,
+            isOld ? 0 : BinaryPrimitives.ReadInt64LittleEndian(bytes[32..]),
+            isOld);
+    }
+
+    /// <summary>The payload of a whole record.</summary>
+    /// <param name="bytes">All that it has on the disk.</param>
+    /// <param name="record">What <see cref="Find"/> said of it.</param>
+    public static byte[] PayloadOf(ReadOnlySpan<byte> bytes, in Whole record)
+    {
+        if (record.IsOld)
+            return bytes.Slice(OldHeaderBytes, record.PayloadBytes).ToArray();
+        byte[] content = new byte[HeaderBytes + record.PayloadBytes];
+        WalSectors.Gather(bytes, content);
+        return content[HeaderBytes..];
+    }
+
+    /// <summary>The same record with each sector's check, and what fills the last ones, as they were written.</summary>
+    public static byte[] Again(ReadOnlySpan<byte> bytes, in Whole record, ulong place, ulong salt)
+    {
+        byte[] again = new byte[record.PhysicalBytes];
+        WalSectors.Gather(bytes, again.AsSpan(0, HeaderBytes + record.PayloadBytes));
+        WalSectors.Spread(again, HeaderBytes + record.PayloadBytes, place, record.Sequence, salt);
+        return again;
+    }
+
+    private static ulong HashOf(ReadOnlySpan<byte> bytes, int length, bool isOld, ulong salt)
+    {
+        if (isOld)
+            return XxHash3.HashToUInt64(bytes[8..length], (long)salt);
+        var hash = new XxHash3((long)salt);
+        int skip = 8;
+        for (int at = 0; length > 0; at += WalSectors.SectorBytes, length -= WalSectors.ContentBytes, skip = 0)
+            hash.Append(bytes[(at + skip)..(at + Math.Min(length, WalSectors.ContentBytes))]);
+        return hash.GetCurrentHashAsUInt64();
+    }
+
+    /// <summary>What the record at the start of these bytes would have on the disk, by a header that may be all that is whole of it; null when there is none.</summary>
+    public static int? PhysicalBytesOf(ReadOnlySpan<byte> bytes, ulong place)
+    {
+        int length = BinaryPrimitives.ReadInt32LittleEndian(bytes[12..]);
+        return BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]) == Magic && BinaryPrimitives.ReadUInt64LittleEndian(bytes[24..]) == place
+            && length >= 0 && length <= WalSectors.ContentOf(bytes.Length) - HeaderBytes ? WalSectors.PhysicalBytes(HeaderBytes + length) : null;
     }
 
     /// <exception cref="InvalidDataException">No payload that this release knows.</exception>

@@ -13,11 +13,13 @@ internal sealed unsafe class WriteAheadLog : IDisposable
     private readonly int _segmentBytes;
     private readonly ulong _salt;
     private readonly long[] _highest;               // sequence in each segment
+    private WalReader? _reader;                     // null once the log is open: it holds a segment in memory
     private byte* _buffer;
     private int _bufferBytes;
     private int _segment;
     private int _offset;
     private long _covered;
+    private long _checkpoint;
 
     public WriteAheadLog(IStorageFile[] segments, int segmentBytes, int recordBytes, ulong salt)
     {
@@ -25,13 +27,14 @@ internal sealed unsafe class WriteAheadLog : IDisposable
         _segmentBytes = segmentBytes;
         _salt = salt;
         _highest = new long[segments.Length];
+        _reader = new WalReader(segments, segmentBytes, salt);
         Reserve(recordBytes + WalRecord.HeaderBytes);
     }
 
     ~WriteAheadLog() => NativeMemory.AlignedFree(_buffer);
 
     /// <summary>A record of one entry can have so many bytes of payload at the most.</summary>
-    public int PayloadBytesMax => _segmentBytes - WalRecord.HeaderBytes;
+    public int PayloadBytesMax => WalSectors.ContentOf(_segmentBytes) - WalRecord.HeaderBytes;
 
     /// <summary>The last sequence written.</summary>
     public long Sequence { get; private set; }
@@ -46,8 +49,11 @@ internal sealed unsafe class WriteAheadLog : IDisposable
     /// <summary>Called after <see cref="Covered"/> has risen; by the database thread.</summary>
     public Action? RoomMade { get; set; }
 
-    public void SetCovered(long sequence)
+    /// <param name="sequence">All up to here is in the database.</param>
+    /// <param name="checkpoint">By which one; records say it from now on.</param>
+    public void SetCovered(long sequence, long checkpoint)
     {
+        Volatile.Write(ref _checkpoint, checkpoint);
         Volatile.Write(ref _covered, sequence);
         RoomMade?.Invoke();
     }
@@ -65,72 +71,72 @@ internal sealed unsafe class WriteAheadLog : IDisposable
     /// <returns>The bytes written; 0 when there is no room before the next checkpoint.</returns>
     public int TryWrite(int payloadBytes, Action askForCheckpoint)
     {
-        int bytes = WalRecord.HeaderBytes + payloadBytes, padded = WalRecord.RoundUp(bytes);
+        int bytes = WalRecord.HeaderBytes + payloadBytes, padded = WalSectors.PhysicalBytes(bytes);
         if (_offset + padded > _segmentBytes && !TryEnterNextSegment(askForCheckpoint))
             return 0;
 
-        long sequence = Sequence + 1;
-        WalRecord.Seal(new Span<byte>(_buffer, bytes), sequence, Place(_segment, _offset), _salt);
-        new Span<byte>(_buffer + bytes, padded - bytes).Clear();
-        _segments[_segment].Write(_offset, new ReadOnlySpan<byte>(_buffer, padded));
-        _highest[_segment] = sequence;
-        _offset += padded;
-        Sequence = sequence;
+        WriteRecord(Sequence + 1, bytes, padded);
+        Sequence++;
         return padded;
     }
 
     public void Sync() => _segments[_segment].Sync();
 
-    /// <summary>A whole record as found at opening.</summary>
-    public sealed record Found(long Sequence, int Segment, int Offset, byte[] Bytes);
+    /// <summary>The last checkpoint that any record knows of. Before <see cref="Recover"/>, and of no use after it.</summary>
+    public long CheckpointSeen => Reader.CheckpointSeen;
 
     /// <summary>Steps 3 and 4 of opening: all whole records above the position, in a row; the last one written again.</summary>
-    /// <exception cref="Engine.Errors.CorruptStorageException">A gap, or nothing at or above the position.</exception>
-    public List<Found> Recover(long position)
+    /// <param name="position">The database has all up to here.</param>
+    /// <param name="isOld">WAL format 1, whose sectors do not say what they are.</param>
+    /// <exception cref="Engine.Errors.CorruptStorageException">A gap, nothing at or above the position, or a last record that was whole once.</exception>
+    public List<WalReader.Found> Recover(long position, bool isOld = false)
     {
-        var records = new List<Found>();
-        long highestSequence = 0;
-        int highestSegment = _segments.Length - 1;
-        byte[] bytes = GC.AllocateUninitializedArray<byte>(_segmentBytes);
-        for (int segment = 0; segment < _segments.Length; segment++)
-        {
-            if (_segments[segment].Read(0, bytes) != _segmentBytes)
-                throw Damage.In(_segments[segment].Path, 0, $"the file is shorter than {_segmentBytes} bytes");
-
-            for (int offset = 0; offset < _segmentBytes;)
-            {
-                int length = WalRecord.Find(bytes.AsSpan(offset), Place(segment, offset), _salt, out long sequence);
-                if (length > 0)
-                {
-                    if (sequence > highestSequence)
-                        (highestSequence, highestSegment) = (sequence, segment);
-                    if (sequence > position)
-                        records.Add(new Found(sequence, segment, offset, bytes.AsSpan(offset, length).ToArray()));
-                }
-
-                offset += WalRecord.RoundUp(Math.Max(length, 1));
-            }
-        }
-
-        records.Sort((a, b) => a.Sequence.CompareTo(b.Sequence));
-        CheckInARow(records, position, highestSequence);
-
+        List<WalReader.Found> records = Reader.Recover(position, isOld);
         if (records.Count > 0)
         {
             // After a failed sync the page cache shows what the disk does not have: what we rely on is written again.
-            Found last = records[^1];
-            byte[] padded = new byte[WalRecord.RoundUp(last.Bytes.Length)];
-            last.Bytes.CopyTo(padded, 0);
-            _segments[last.Segment].Write(last.Offset, padded);
+            WalReader.Found last = records[^1];
+            _segments[last.Segment].Write(last.Offset, last.Bytes);
             _segments[last.Segment].Sync();
         }
 
         Sequence = Math.Max(position, records.Count > 0 ? records[^1].Sequence : 0);
-        foreach (Found record in records)
+        foreach (WalReader.Found record in records)
             _highest[record.Segment] = Math.Max(_highest[record.Segment], record.Sequence);
-        _segment = highestSegment;
+        _segment = Reader.HighestSegment;
         _offset = _segmentBytes;                    // go on in the segment after it
         return records;
+    }
+
+    /// <summary>The end of opening: the database has all of the log.</summary>
+    public void Opened(bool isOld)
+    {
+        if (isOld)
+            Upgrade();
+        else
+            Reader.ClearChanged();
+        _reader = null;
+    }
+
+    /// <summary>Rids a log of WAL format 1 of its sectors, which nobody could tell from changed ones. All of it is in the database. At any
+    /// time one whole record has the last sequence, so a start after a cut finds its end; the manifest says when this is through.</summary>
+    private void Upgrade()
+    {
+        int last = _segment, next = (last + 1) % _segments.Length;
+        for (int segment = 0; segment < _segments.Length; segment++)
+        {
+            if (segment != last)
+                Clear(_segments[segment]);
+        }
+
+        (_segment, _offset) = (next, 0);
+        if (Sequence > 0)
+        {
+            WriteRecord(Sequence, WalRecord.HeaderBytes, WalSectors.PhysicalBytes(WalRecord.HeaderBytes));
+            Sync();
+        }
+
+        Clear(_segments[last]);
     }
 
     public void Dispose()
@@ -143,25 +149,27 @@ internal sealed unsafe class WriteAheadLog : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    private static ulong Place(int segment, int offset) => ((ulong)segment << 32) | (uint)offset;
+    private WalReader Reader => _reader ?? throw new InvalidOperationException("The log was opened already.");
 
-    private void CheckInARow(List<Found> records, long position, long highestSequence)
+    internal static ulong Place(int segment, int offset) => ((ulong)segment << 32) | (uint)offset;
+
+    private void WriteRecord(long sequence, int bytes, int padded)
     {
-        if (highestSequence < position)
-            throw Damage.In(_segments[0].Path, 0, $"the database is at sequence {position}, and the write-ahead log has no whole record from there on (its last is {highestSequence})");
+        var record = new Span<byte>(_buffer, padded);
+        ulong place = Place(_segment, _offset);
+        WalRecord.Seal(record[..bytes], sequence, place, Volatile.Read(ref _checkpoint), _salt);
+        WalSectors.Spread(record, bytes, place, sequence, _salt);
+        _segments[_segment].Write(_offset, record);
+        _highest[_segment] = sequence;
+        _offset += padded;
+    }
 
-        for (int i = 0; i < records.Count; i++)
-        {
-            long expected = position + 1 + i;
-            Found record = records[i];
-            if (record.Sequence == expected)
-                continue;
-            string detail = $"record {expected} is missing or damaged before record {record.Sequence}";
-            if (i == 0)
-                throw Damage.In(_segments[record.Segment].Path, record.Offset, detail);
-            Found before = records[i - 1];          // what is missing began where this one ends
-            throw Damage.In(_segments[before.Segment].Path, before.Offset + WalRecord.RoundUp(before.Bytes.Length), detail);
-        }
+    private void Clear(IStorageFile segment)
+    {
+        byte[] zeros = new byte[Math.Min(1 << 20, _segmentBytes)];
+        for (int at = 0; at < _segmentBytes; at += zeros.Length)
+            segment.Write(at, zeros.AsSpan(0, Math.Min(zeros.Length, _segmentBytes - at)));
+        segment.Sync();
     }
 
     private bool TryEnterNextSegment(Action askForCheckpoint)
@@ -184,7 +192,7 @@ internal sealed unsafe class WriteAheadLog : IDisposable
 
     private void Reserve(int bytes)
     {
-        int padded = WalRecord.RoundUp(bytes);
+        int padded = WalSectors.PhysicalBytes(bytes);
         if (padded <= _bufferBytes)
             return;
         NativeMemory.AlignedFree(_buffer);

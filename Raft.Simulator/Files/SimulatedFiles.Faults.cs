@@ -52,6 +52,45 @@ internal sealed partial class SimulatedFiles
         }
     }
 
+    /// <summary>What synced writes have overwritten here: the old contents of a range that no write crosses the edge of.</summary>
+    public IReadOnlyList<byte[]> OldContents(string path, int offset, int bytes)
+    {
+        lock (_gate)
+        {
+            return [.. _names[path]!.Overwritten        // the test knows that it is there
+                .Where(old => old.Offset <= offset && old.Offset + old.Bytes.Length >= offset + bytes)
+                .Select(old => old.Bytes.AsSpan((int)(offset - old.Offset), bytes).ToArray())];
+        }
+    }
+
+    /// <summary>Puts these bytes on the disk itself; false when they are there already, or when it would change the last write into the log.</summary>
+    public bool TryReplace(string path, int offset, ReadOnlySpan<byte> bytes)
+    {
+        lock (_gate)
+        {
+            Inode file = _names[path]!;             // as above
+            if (!Replace(file, offset, bytes))
+                return false;
+            file.Live.Clear();
+            file.Live.AddRange(file.Disk);
+            file.Forget();
+            return true;
+        }
+    }
+
+    /// <summary>Where the last synced write into the log stands; null when there was none.</summary>
+    public (string Path, int Offset, int Bytes)? LastLogWrite
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _lastLogWrite is { } last && _names.FirstOrDefault(pair => pair.Value == last.File) is { Key: { } path }
+                    ? (path, (int)last.From, (int)(last.To - last.From)) : null;
+            }
+        }
+    }
+
     /// <summary>Fails every read that touches this range with EIO, as an unreadable sector does; until written again, as on a real disk.</summary>
     public void MakeUnreadable(string path, long offset, int bytes)
     {
@@ -125,7 +164,7 @@ internal sealed partial class SimulatedFiles
         /// <summary>Before a sync puts the writes on the disk.</summary>
         public void RememberOverwritten()
         {
-            foreach ((long offset, byte[] bytes) in Unsynced)
+            foreach ((long offset, byte[] bytes) in Unsynced.Where(write => write.Bytes.Length > 0))
             {
                 var old = new byte[bytes.Length];
                 int there = (int)Math.Clamp(Disk.Count - offset, 0, bytes.Length);
