@@ -131,6 +131,23 @@ public sealed class StartFailureTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_node_whose_output_nobody_reads_serves_and_stops()
+    {
+        using var directory = new TempDirectory();
+        await using ClusterProcesses cluster = ClusterProcesses.Create(1, output, node =>
+        {
+            node.Settings["Raft__Bootstrap"] = "true";
+            node.Settings["Logging__LogLevel__Default"] = "Trace";      // far more than a pipe and the logger's queue hold
+            node.Wrapper.AddRange(["sh", "-c", "mkfifo \"$0\"; exec 3<>\"$0\"; exec \"$@\" >\"$0\" 2>&1", directory["pipe"]]);
+        });
+        await cluster[0].StartAndWaitUntilReadyAsync();
+        for (int n = 0; n < 300; n++)
+            await cluster[0].AppendAsync($"{n}");
+        Assert.Equal(300, (await Journal.ReadAllAsync(cluster[0])).Count);
+        Assert.Equal(0, await cluster[0].StopAsync());
+    }
+
+    [Fact]
     public async Task Bad_settings_end_with_their_code_though_nobody_can_read_why() => Assert.Equal(2, await ExitAsync(node =>
     {
         node.Settings["Raft__TickMs"] = "fast";

@@ -6,7 +6,7 @@ namespace Raft.Engine.Server;
 /// <remarks>
 /// The log's time runs by the monotonic clock from the last stamp, and is moved only as far as somebody confirms: up to where the
 /// clocks of a quorum of voters have come at least, down to where a quorum has come at most. The leader's own clock may differ
-/// from that by <see cref="RaftServerSettings.MaxClockLeap"/>, and what is beyond is refused. Where no quorum of clocks is known (a
+/// from that by <see cref="RaftServerSettings.MaxClockLeap"/>, and does not count beyond that. Where no quorum of clocks is known (a
 /// sole voter, peers of an older release) the own clock counts once it ran evenly for <see cref="RaftServerSettings.ClockConfirmation"/>;
 /// that of a sole voter counts at once at its start, where nothing but that clock knows how long it was down.
 /// Stamps never fall. A log that is ahead of the confirmed time goes on at half speed, so that ages go on and real time catches up.
@@ -120,10 +120,10 @@ internal sealed class LogClock(TimeProvider time, TimeSpan maxLeap, TimeSpan con
         long now = time.GetTimestamp();
         long own = Own();
         long anchor = Anchor(now) ?? own;
-        long allowed = Math.Clamp(own, anchor - _maxLeapMs, anchor + _maxLeapMs);
+        long allowed = Math.Abs(own - anchor) <= _maxLeapMs ? own : anchor;
         _isSlow = allowed < _lastMs;
         stampMs = _isSlow ? _lastMs + (Milliseconds(_lastAt, now) / 2) : allowed;
-        return (_anchorMs is not null && allowed >= own) || _isConfirmed || _isSole || time.GetElapsedTime(_leadsAt, now) >= FirstWait;
+        return (_anchorMs is not null && allowed == own) || _isConfirmed || _isSole || time.GetElapsedTime(_leadsAt, now) >= FirstWait;
     }
 
     /// <summary>An entry with that stamp is in the log.</summary>
