@@ -128,7 +128,6 @@ public sealed class LogClockTests
         AssertStamp(cluster, next, Year, within: 0.1);
     });
 
-    // Planted: eng/defects/T02-bound-is-granted-with-each-entry.defect
     // Planted: eng/defects/T05-sole-clock-is-believed-at-once.defect
     [Fact]
     public void A_sole_voter_believes_its_clock_at_its_start_and_a_leap_only_once_it_lasts() => Cluster.Run(1, seed: 7, async cluster =>
@@ -221,6 +220,22 @@ public sealed class LogClockTests
         await sole.AddAsync("two");
         AssertNeverFalls(sole);
         Assert.Equal(2, sole.Machine.Commands.Count);
+    });
+
+    // Planted: eng/defects/T02-bound-is-granted-with-each-entry.defect
+    [Fact]
+    public void A_clock_that_runs_fast_is_followed_no_further_than_the_bound() => Cluster.Run(1, seed: 12, async cluster =>
+    {
+        Member sole = cluster.Members[0];
+        await sole.AddAsync("one");
+        for (int n = 1; n <= 60; n++)
+        {
+            sole.Shard.Clock.WallOffset = TimeSpan.FromSeconds(2 * n);
+            await cluster.PassAsync(1);
+            await sole.AddAsync($"{n}");
+        }
+
+        AssertStamp(cluster, sole, TimeSpan.Zero, within: 6);
     });
 
     private static RaftServerSettings NoCache(RaftServerSettings settings) => settings with { Protocol = settings.Protocol with { MaxCacheBytes = 0 } };
