@@ -65,15 +65,23 @@ public class FollowingTests
         Assert.Equal(2, solo.Protocol.CommitIndex.Value);
     }
 
-    /// <summary>Rule 5: conflict hints.</summary>
-    [Fact]
-    public void A_rejection_says_where_to_go_on()
+    /// <summary>Rule 5: conflict hints. What is later than the append's previous term cannot match, and is skipped. The follower's log is
+    /// 1 2 2 4 4 by terms. Planted: eng/defects/P09-rejection-does-not-skip-later-terms.defect</summary>
+    [Theory]
+    [InlineData(9, 5, 4L, 4)]                   // longer than ours: the last of ours that can match has term 4, from index 4 on
+    [InlineData(9, 4, null, 6)]                 // of the same term as our last: the logs meet there
+    [InlineData(5, 5, 4L, 4)]
+    [InlineData(9, 3, 2L, 2)]                   // our entries of term 4 cannot match
+    [InlineData(5, 3, 2L, 2)]
+    [InlineData(9, 2, 4L, 4)]                   // the logs meet before the first of term 4
+    [InlineData(5, 2, 4L, 4)]
+    [InlineData(4, 1, 2L, 2)]
+    public void A_rejection_says_where_to_go_on(long previous, long previousTerm, long? conflictTerm, long conflictFirst)
     {
         var solo = new Solo(term: 4, log: [2, 2, 4, 4]);
-        AppendRejection beyond = ((AppendReply)solo.Tell(solo.Append(term: 5, previous: 9, previousTerm: 5)).Single()).Rejection!;
-        AppendRejection conflict = ((AppendReply)solo.Tell(solo.Append(term: 5, previous: 5, previousTerm: 5)).Single()).Rejection!;
-        Assert.Equal(new AppendRejection(new LogIndex(9), new LogIndex(5), null, new LogIndex(6)), beyond);
-        Assert.Equal(new AppendRejection(new LogIndex(5), new LogIndex(5), new Term(4), new LogIndex(4)), conflict);
+        AppendRejection rejection = ((AppendReply)solo.Tell(solo.Append(term: 5, previous, previousTerm)).Single()).Rejection!;
+        Term? conflict = conflictTerm is { } term ? new Term(term) : null;
+        Assert.Equal(new AppendRejection(new LogIndex(previous), new LogIndex(5), conflict, new LogIndex(conflictFirst)), rejection);
     }
 
     /// <summary>B1 async_storage_writes, rule 1: an acknowledgement waits for the disk; a tick says what has arrived meanwhile. Rule 4</summary>

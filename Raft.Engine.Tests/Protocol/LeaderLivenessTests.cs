@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Reflection;
 using Raft.Engine.Protocol;
 using static Raft.Engine.Tests.Protocol.ProtocolCluster;
 
@@ -154,10 +156,59 @@ public class LeaderLivenessTests
     {
         var solo = new Solo();
         solo.BecomeLeader();
-        solo.Tick(10); // the votes were heard within the first of them
+        solo.Tick(9);
         Assert.Equal(Role.Leader, solo.Protocol.Role);
         solo.Tick(1);
         Assert.Equal(Role.Follower, solo.Protocol.Role);
+    }
+
+    /// <summary>Rule 4 means answers to what the leader asked. Whoever asks for votes does not get the leader's messages any more.
+    /// Planted: eng/defects/P07-vote-requests-count-as-answers.defect</summary>
+    [Fact]
+    public void A_request_for_votes_is_not_an_answer()
+    {
+        var solo = new Solo();
+        solo.BecomeLeader();
+        for (int i = 0; i < 10; i++)
+        {
+            Assert.Equal(Role.Leader, solo.Protocol.Role);
+            solo.Tell(
+                solo.AskVote(from: 2, term: 9, last: 9, lastTerm: 8, isPreVote: true),
+                solo.AskVote(from: 3, term: 9, last: 9, lastTerm: 8),
+                solo.Grant(2, isPreVote: true),
+                solo.Reject(3, previous: 1, last: 1, term: 1));
+            solo.Tick();
+            Assert.False(solo.Protocol.IsFollowedByQuorum);     // nor does it say that nobody else leads: staleness
+        }
+
+        Assert.Equal(Role.Follower, solo.Protocol.Role);
+    }
+
+    /// <summary>Ticks of an idle group run on for years: 2^31 of them are 124 days at 5 ms. Planted: eng/defects/P08-ticks-overflow.defect</summary>
+    [Fact]
+    public void A_leader_that_was_idle_for_years_is_forgotten_when_it_is_gone()
+    {
+        var solo = new Solo(voters: 3);
+        solo.Liveness.Sign = LeaderSign.Leads;
+        solo.Tell(solo.Append(1, 1, 1));
+        Assert.NotNull(solo.Protocol.Leader);
+        FieldInfo counter = typeof(RaftProtocol).GetField("_ticksSinceAppend", BindingFlags.NonPublic | BindingFlags.Instance)!;
+        counter.SetValue(solo.Protocol, Convert.ChangeType(int.MaxValue, counter.FieldType, CultureInfo.InvariantCulture));
+        solo.Tick();
+        solo.Liveness.Sign = LeaderSign.Silent;
+        solo.Tick(10);
+        Assert.Null(solo.Protocol.Leader);
+    }
+
+    /// <summary>Its kind: whatever counts ticks counts them in 64 bits, in what lives as long as a server or a leadership.</summary>
+    [Fact]
+    public void No_counter_of_ticks_has_32_bits()
+    {
+        string[] narrow = [.. new[] { typeof(RaftProtocol), typeof(Progress) }
+            .SelectMany(type => type.GetFields(BindingFlags.NonPublic | BindingFlags.Instance))
+            .Where(field => field.FieldType == typeof(int) && (field.Name.Contains("Ticks", StringComparison.Ordinal) || field.Name.Contains("Elapsed", StringComparison.Ordinal)))
+            .Select(field => field.Name)];
+        Assert.Equal(["_transferTicksMax"], narrow);            // a limit, which the caller gives
     }
 
     /// <summary>Replies tell received and durable apart: a slow disk is not a dead member.</summary>

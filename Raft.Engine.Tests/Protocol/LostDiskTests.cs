@@ -276,4 +276,70 @@ public class LostDiskTests
         Assert.Equal([IdOf(1), IdOf(3), IdOf(4)], MembershipRules.VotersOf(solo.Protocol.Configuration.Current));
         Assert.Contains(solo.Protocol.Configuration.Current, member => member.Id == IdOf(5));
     }
+
+    /// <summary>
+    /// Rule 13: n3 is down, so n2, whose disk lost data, cannot be removed. The leader that knows it goes; the next one has it in its
+    /// log, counts n2 in nothing, and removes it as soon as that can be. Planted: eng/defects/P13-new-leader-forgets-lost-data.defect
+    /// </summary>
+    [Fact]
+    public void The_next_leader_knows_which_disk_lost_data()
+    {
+        ProtocolCluster cluster = new ProtocolCluster(voters: 5).Checked();
+        cluster.Elect(1);
+        cluster.Write("a");
+        cluster.Write("b");
+        cluster[4].Crash();
+        cluster[5].Crash();
+        cluster[2].Crash();
+        cluster[2].Disk.Log.RemoveAt(cluster[2].Disk.Log.Count - 1);
+        cluster[2].Start();
+        cluster.TickUntil(() => cluster[1].LostData.Count > 0);
+        cluster.Tick(2);
+        Assert.Equal([IdOf(2)], cluster[3].Protocol.Configuration.LostData);   // it reached n3, and cannot be committed: of five only two count
+
+        cluster[1].Crash();
+        cluster[4].Start();
+        cluster[3].Protocol.OnLivenessChanged();
+        cluster.TickUntil(() => cluster.LeaderOrNull is not null);
+        Assert.Contains(cluster.Leader.Id, new[] { IdOf(2), IdOf(3) });
+        LogIndex commit = cluster.Leader.Protocol.CommitIndex;
+        cluster.Tick(20);
+        Assert.Equal(commit, cluster.Leader.Protocol.CommitIndex);              // n2, n3, n4: only two of five count
+
+        cluster[5].Start();
+        cluster.TickUntilSettledOn(1, 3, 4, 5);
+        Assert.Empty(cluster[2].LostData.Concat(cluster[3].LostData));         // reported once, by who found it out
+        Assert.Empty(cluster.Leader.Protocol.Configuration.LostData);
+        cluster.Write("after");
+    }
+
+    /// <summary>A change is under way when it is found out: the next configuration of that change says it, whoever leads then.</summary>
+    [Fact]
+    public void An_accusation_travels_with_the_change_that_is_under_way()
+    {
+        var solo = new Solo(voters: 4);
+        solo.BecomeLeader();
+        solo.Tell([.. new[] { 2, 3, 4 }.Select(number => (Message)(solo.Accept(number, match: 2) with { SenderStart = 1 }))]);
+        Assert.Equal(ChangeOutcome.Appended, solo.Protocol.ProposeChange(To(1, 2, 3), timeMs: 1).Outcome);
+        solo.Tell();
+        solo.Tell(solo.Reject(2, previous: 2, last: 1) with { SenderStart = 2 });
+        solo.Tell(solo.Accept(3, match: 3) with { SenderStart = 1 });
+        solo.Tell(solo.Accept(4, match: 3) with { SenderStart = 1 });
+        Assert.False(solo.Protocol.Configuration.IsJoint);
+        Assert.Equal([IdOf(2)], solo.Protocol.Configuration.LostData);
+    }
+
+    /// <summary>An earlier release does not look behind the target, and a configuration without accusations has the bytes that it always had.</summary>
+    [Fact]
+    public void Members_that_lost_data_are_in_the_bytes_of_a_configuration_where_earlier_releases_do_not_look()
+    {
+        Configuration plain = ConfigurationOf(3);
+        Configuration accusing = plain with { LostData = [IdOf(2), IdOf(3)] };
+        byte[] bytes = accusing.Encode();
+        Assert.Equal([IdOf(2), IdOf(3)], Configuration.Decode(bytes).LostData);
+        Assert.Equal(plain.Encode().AsSpan(1), bytes.AsSpan(1, plain.Encode().Length - 1));
+        Assert.Equal((1, 2), (plain.Encode()[0], bytes[0]));
+        byte[] ofEarlierRelease = bytes[..(plain.Encode().Length + sizeof(int))];       // up to the end of the empty target
+        Assert.Equal((3, 0), (Configuration.Decode(ofEarlierRelease).Current.Count, Configuration.Decode(ofEarlierRelease).LostData.Count));
+    }
 }

@@ -28,6 +28,9 @@ internal sealed class ProtocolNode
     public long StartCount => _start;
     public bool IsUp { get; private set; }
 
+    /// <summary>Its disk completes nothing any more. What has nothing to write, and nothing before it, needs no disk.</summary>
+    public bool IsDiskStuck { get; set; }
+
     /// <summary>What left and was not taken yet, in order.</summary>
     public List<Message> Sent { get; } = [];
     public List<Entry> Applied { get; } = [];
@@ -174,8 +177,9 @@ internal sealed class ProtocolNode
     /// <summary>The disk completes the oldest write.</summary>
     public bool CompleteWrite()
     {
-        if (!_writing.TryDequeue(out OutputBatch? batch))
+        if (!_writing.TryPeek(out OutputBatch? batch) || (IsDiskStuck && batch.Persist is not null))
             return false;
+        _writing.Dequeue();
         Disk.Write(batch.Persist);
         Protocol.OnDurable(batch.Number);
         Sent.AddRange(batch.SendWhenDurable);

@@ -112,26 +112,29 @@ public class ReadTests
         Assert.Null(solo.Protocol.StartRead());
     }
 
-    /// <summary>B9 27, B2 test_read_barrier: while joint both quorums confirm; another configuration gives the open round a new number.</summary>
-    [Fact]
-    public void A_joint_configuration_needs_both_quorums_and_a_change_renumbers_the_round()
+    /// <summary>B9 27, B2 test_read_barrier: while joint both quorums confirm, whichever is first; another configuration gives the open
+    /// round a new number. Planted: eng/defects/P01-joint-reads-ask-the-new-set-alone.defect, P02-joint-reads-ask-the-old-set-alone.defect</summary>
+    [Theory]
+    [InlineData(new[] { 4, 5 }, 2)]
+    [InlineData(new[] { 2, 3 }, 4)]
+    public void A_joint_configuration_needs_both_quorums_and_a_change_renumbers_the_round(int[] oneSet, int ofTheOther)
     {
         Solo solo = Leader(voters: 3);
         ReadId read = solo.Protocol.StartRead()!.Value;
         solo.Node.Settle();
         ReadId before = solo.Node.TakeSent().OfType<ReadQuorumRequest>().First().ReadId;
 
-        var joint = new Configuration([MemberOf(1), MemberOf(4), MemberOf(5)], solo.Configuration.Current);
-        solo.Protocol.AddEntry(EntryKind.Configuration, joint.Encode(), timeMs: 1);
+        Assert.Equal(ChangeOutcome.Appended, solo.Protocol.ProposeChange(To(1, 4, 5) with { IsForced = true }, timeMs: 1).Outcome);
         solo.Node.Settle();
         ReadQuorumRequest[] asked = [.. solo.Node.TakeSent().OfType<ReadQuorumRequest>()];
         Assert.Equal([2, 3, 4, 5], asked.Select(request => (int)request.To.Storage.Value).Order());
         ReadId after = asked[0].ReadId;
         Assert.NotEqual(before, after);
 
-        solo.Tell(Confirm(solo, 2, before), Confirm(solo, 3, before), Confirm(solo, 2, after), Confirm(solo, 3, after));
+        solo.Tell([.. new[] { 2, 3, 4, 5 }.Select(voter => (Message)Confirm(solo, voter, before))]);
+        solo.Tell([.. oneSet.Select(voter => (Message)Confirm(solo, voter, after))]);
         Assert.Empty(solo.Node.ReadsReady);
-        solo.Tell(Confirm(solo, 4, after));
+        solo.Tell(Confirm(solo, ofTheOther, after));
         Assert.Equal(read, solo.Node.ReadsReady.Single().ReadId);
     }
 

@@ -134,4 +134,140 @@ public class RemovedServerTests
         solo.Tell(solo.Accept(2, match: 3));
         Assert.Equal(ChangeOutcome.Appended, solo.Protocol.ProposeChange(To(1, 2), timeMs: 1).Outcome);
     }
+
+    /// <summary>Rule 8: it asked for votes once and won a pre-vote, so its term is higher than the leader's, whose appends it refuses.
+    /// Planted: eng/defects/P12-removed-server-of-a-higher-term-is-not-notified.defect</summary>
+    [Fact]
+    public void A_removed_server_of_a_higher_term_is_notified_and_quiet()
+    {
+        ProtocolCluster cluster = new ProtocolCluster(voters: 4).Checked();
+        cluster.Elect(1);
+        cluster.Isolate(cluster[4]);
+        cluster.Tick(30);
+        cluster[4].Crash();
+        cluster[4].Disk.Write(new PersistRequest(new TermAndVote(cluster[1].Protocol.CurrentTerm.Next.Next, IdOf(4)), null, []));
+        cluster.Change(1, 2, 3);
+        cluster.TickUntilSettledOn(1, 2, 3);
+        cluster[4].Start();
+        cluster.Heal();
+        BecomesQuiet(cluster, cluster[4]);
+
+        // It forgets with a restart, and is notified again.
+        cluster[4].Crash();
+        cluster[4].Start();
+        BecomesQuiet(cluster, cluster[4]);
+
+        // And is a member like any other when it is added again.
+        cluster.Change(1, 2, 3, 4);
+        cluster.TickUntilSettledOn(1, 2, 3, 4);
+        Assert.Equal(Standing.Member, cluster[4].Protocol.Standing);
+        cluster.Write("after");
+    }
+
+    /// <summary>Rule 8: the log that names its removal is compacted away, and no snapshot is sent to a server that is not a member.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_removed_server_behind_the_compacted_log_is_notified_and_quiet(bool isRestarted)
+    {
+        ProtocolCluster cluster = new ProtocolCluster(voters: 4, adjust: settings => settings with { SnapshotTrailingEntries = 0 }).Checked();
+        cluster.Elect(1);
+        cluster.Isolate(cluster[4]);
+        cluster.Change(1, 2, 3);
+        cluster.TickUntilSettledOn(1, 2, 3);
+        cluster.Write("a");
+        foreach (ProtocolNode node in cluster.Nodes.Take(3))
+            node.TakeSnapshot();
+        cluster.Tick(60);
+        if (isRestarted)
+        {
+            cluster[4].Crash();
+            cluster[4].Start();
+        }
+
+        cluster.Heal();
+        BecomesQuiet(cluster, cluster[4]);
+        Assert.Empty(cluster.Leader.SnapshotsToSend);
+    }
+
+    /// <summary>Rule 8: it never hears of the member that leads now; those that it knows notify it.</summary>
+    [Fact]
+    public void A_removed_server_that_does_not_know_the_leader_is_notified_by_others()
+    {
+        ProtocolCluster cluster = new ProtocolCluster(voters: 3).Checked();
+        cluster.AddEmpty(4);
+        cluster.Elect(1);
+        cluster.Isolate(cluster[3]);
+        cluster.Change(1, 2, 4);
+        cluster.TickUntilSettledOn(1, 2, 4);
+        cluster.Leader.Protocol.BeginTransfer(IdOf(4));
+        cluster.TickUntil(() => cluster.Leader.Id == IdOf(4));
+        cluster.Tick(5);
+        cluster.Heal();
+        BecomesQuiet(cluster, cluster[3]);
+    }
+
+    /// <summary>Its own log says it, and a restart does not know what is committed: until a member says so it may have to be undone.</summary>
+    [Fact]
+    public void A_removed_server_that_is_started_again_can_say_so()
+    {
+        ProtocolCluster cluster = new ProtocolCluster(voters: 4).Checked();
+        cluster.Elect(1);
+        cluster.Change(1, 2, 3);
+        cluster.TickUntilSettledOn(1, 2, 3);
+        cluster.Tick(50);
+        Assert.Equal(Standing.Removed, cluster[4].Protocol.Standing);
+
+        cluster[4].Crash();
+        cluster[4].Start();
+        Assert.Equal(Standing.Leaving, cluster[4].Protocol.Standing);
+        BecomesQuiet(cluster, cluster[4]);
+        Assert.Equal(Standing.Member, cluster[1].Protocol.Standing);
+    }
+
+    /// <summary>What says nothing to a server that is behind nobody: an old leader's notice does not silence a member.</summary>
+    [Fact]
+    public void A_notice_does_not_silence_a_server_whose_log_goes_beyond_it()
+    {
+        var solo = new Solo(voters: 3, term: 4, log: [2, 3]);
+        Configuration without = Configuration.Of([MemberOf(2), MemberOf(3)]);
+        solo.Tell(AppendRequest.RemovalNotice(IdOf(2), solo.Self, new LogIndex(2), new Term(2), new LogIndex(1), without));
+        Assert.Equal(2, solo.Protocol.CommitIndex.Value);               // so much it says
+        solo.BecomePreCandidate();
+
+        // One that our log lacks does, until a leader appends here what it speaks of.
+        solo.Tell(AppendRequest.RemovalNotice(IdOf(2), solo.Self, new LogIndex(3), new Term(4), new LogIndex(3), without));
+        Assert.Equal((Role.Follower, Standing.Removed), (solo.Protocol.Role, solo.Protocol.Standing));
+        Assert.Empty(solo.Tick(300).OfType<VoteRequest>());
+        solo.Tell(solo.Append(term: 5, previous: 2, previousTerm: 2, entries: Solo.EntryOf(3, 4)));
+        Assert.Equal(Standing.Member, solo.Protocol.Standing);
+        solo.BecomePreCandidate();
+
+        // Nor does one that names us.
+        solo.Tell(AppendRequest.RemovalNotice(IdOf(2), solo.Self, new LogIndex(9), new Term(4), new LogIndex(3), ConfigurationOf(3)));
+        Assert.Equal(Standing.Member, solo.Protocol.Standing);
+    }
+
+    /// <summary>A notice moves no term, makes no leader known and puts nothing into the log, in whatever form it comes.</summary>
+    [Fact]
+    public void A_notice_is_no_append()
+    {
+        var solo = new Solo(voters: 3, term: 2);
+        AppendRequest notice = AppendRequest.RemovalNotice(
+            IdOf(2), solo.Self, new LogIndex(5), new Term(2), new LogIndex(4), Configuration.Of([MemberOf(2), MemberOf(3)]));
+        Assert.True(notice.IsRemovalNotice);
+        Assert.Equal(Term.Zero, notice.Term);
+        Assert.Empty(solo.Tell(notice, notice with { Term = new Term(7) }));
+        Assert.Equal((2L, null, 1L), (solo.Protocol.CurrentTerm.Value, solo.Protocol.Leader, solo.Protocol.LastIndex.Value));
+        Assert.False(solo.Append(2, 1, 1, entries: FirstEntry(ConfigurationOf(3))) is { IsRemovalNotice: false });
+    }
+
+    private static void BecomesQuiet(ProtocolCluster cluster, ProtocolNode removed)
+    {
+        cluster.TickUntil(() => removed.Protocol is { Standing: Standing.Removed, Role: Role.Follower }, ticksMax: 60);
+        Term term = cluster.Leader.Protocol.CurrentTerm;
+        cluster.Tick(50);
+        Assert.Equal(0, cluster.CountMessages(ticks: 200));             // 20 election time-outs
+        Assert.Equal((term, Standing.Removed), (cluster.Leader.Protocol.CurrentTerm, removed.Protocol.Standing));
+    }
 }

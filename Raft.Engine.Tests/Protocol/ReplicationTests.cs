@@ -18,14 +18,14 @@ public class ReplicationTests
 
     /// <summary>B1 probe_and_replicate, B8 TestFastLogRejection: Raft figure 7, every divergent follower converges.</summary>
     [Theory]
-    [InlineData(new long[] { 1, 1, 1, 4, 4, 5, 5, 6, 6 })]
-    [InlineData(new long[] { 1, 1, 1, 4 })]
-    [InlineData(new long[] { 1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6 })]
-    [InlineData(new long[] { 1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7 })]
-    [InlineData(new long[] { 1, 1, 1, 4, 4, 4, 4 })]
-    [InlineData(new long[] { 1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3 })]
-    [InlineData(new long[] { 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3 })]
-    public void A_divergent_follower_converges_a_term_per_round_trip(long[] followerLog)
+    [InlineData(new long[] { 1, 1, 1, 4, 4, 5, 5, 6, 6 }, 1)]
+    [InlineData(new long[] { 1, 1, 1, 4 }, 1)]
+    [InlineData(new long[] { 1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6 }, 1)]
+    [InlineData(new long[] { 1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7 }, 1)]
+    [InlineData(new long[] { 1, 1, 1, 4, 4, 4, 4 }, 1)]
+    [InlineData(new long[] { 1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3 }, 1)]
+    [InlineData(new long[] { 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3 }, 2)]
+    public void A_divergent_follower_converges_in_few_round_trips(long[] followerLog, int rejectionsMax)
     {
         long[] leaderLog = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
         Configuration configuration = ConfigurationOf(3);
@@ -49,7 +49,7 @@ public class ReplicationTests
 
         Assert.Equal(cluster[1].Disk.Log.Select(entry => entry.Id), cluster[2].Disk.Log.Select(entry => entry.Id));
         Assert.Equal(cluster[1].Protocol.CommitIndex, cluster[2].Protocol.CommitIndex);
-        Assert.InRange(rejections, 0, 3);
+        Assert.InRange(rejections, 0, rejectionsMax);
 
         static void Write(TestDisk disk, long[] terms) => disk.Write(new PersistRequest(
             new TermAndVote(new Term(7), null), null, [.. terms.Select((term, i) => Solo.EntryOf(i + 2, term))]));

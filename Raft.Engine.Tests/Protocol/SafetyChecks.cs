@@ -20,6 +20,7 @@ internal sealed class SafetyChecks(ProtocolCluster cluster)
             if (!node.IsUp)
                 continue;
             CheckElectionSafety(node);
+            CheckConfiguration(node);
             CheckApplied(node);
             CheckCommitted(node);
         }
@@ -35,6 +36,20 @@ internal sealed class SafetyChecks(ProtocolCluster cluster)
             return;
         if (!_leaders.TryAdd(node.Protocol.CurrentTerm, node.Id))
             Assert.Equal(_leaders[node.Protocol.CurrentTerm], node.Id);
+    }
+
+    /// <summary>In force is the last configuration of the log, or else of the snapshot, and somebody can vote in it. PhD 4.1</summary>
+    private static void CheckConfiguration(ProtocolNode node)
+    {
+        RaftProtocol protocol = node.Protocol;
+        Assert.True(protocol.Configuration.HasVoters || protocol.ConfigurationIndex == LogIndex.Zero);
+        if (protocol.DurableIndex < protocol.LastIndex || node.WritesUnderWay > 0)
+            return;     // the disk lags behind
+        Entry? last = node.Disk.Log.LastOrDefault(entry => entry.Kind == EntryKind.Configuration);
+        if (last is not null)
+            Assert.Equal(last.Index, protocol.ConfigurationIndex);
+        else if (node.Disk.Snapshot is { } snapshot)
+            Assert.Equal(snapshot.ConfigurationIndex, protocol.ConfigurationIndex);
     }
 
     /// <summary>A durable vote of a term never changes, and a durable term never falls. PhD 3.8</summary>

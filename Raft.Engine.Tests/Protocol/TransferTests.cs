@@ -103,4 +103,45 @@ public class TransferTests
         solo.Node.Poll();
         Assert.Equal(IdOf(2), Assert.Single(solo.Node.TakeSent().OfType<TimeoutNow>()).To);
     }
+
+    /// <summary>Rule 10: n2 has everything, and its disk hangs from the moment that it is asked. Planted: eng/defects/P10-hand-over-insists-on-one-target.defect</summary>
+    [Fact]
+    public void A_hand_over_without_a_target_tries_another_voter_when_one_does_not_take_over()
+    {
+        ProtocolCluster cluster = new ProtocolCluster(voters: 5).Checked();
+        cluster.Elect(1);
+        cluster[2].IsDiskStuck = true;
+        var asked = new HashSet<ServerId>();
+        cluster.Filter = message => message is not TimeoutNow || asked.Add(message.To) || true;
+        for (int i = 0; i < 60 && cluster.LeaderOrNull?.Id == IdOf(1); i++)
+        {
+            cluster[1].Protocol.BeginTransfer(target: null, ticks: 10);     // as a server with a stalled disk does at every tick
+            cluster.Tick();
+        }
+
+        Assert.True(cluster.Leader.Id != IdOf(1), $"asked {string.Join(' ', asked)}\n{cluster.Describe()}");
+    }
+
+    /// <summary>Rules 8 and 10: a removed leader can append nothing while it tries to hand over. The first voter that it asks hangs, and
+    /// then all of them do not hear it: it steps down, and they elect. Planted: eng/defects/P11-removed-leader-tries-for-ever.defect</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_removed_leader_hands_over_to_another_or_steps_down(bool isUnheard)
+    {
+        ProtocolCluster cluster = new ProtocolCluster(voters: 5).Checked();
+        cluster.Elect(1);
+        Assert.Equal(ChangeOutcome.Appended, cluster.Change(2, 3, 4, 5).Outcome);
+        ProtocolNode? stuck = null;
+        cluster.Filter = message =>
+        {
+            if (message is TimeoutNow && stuck is null)
+                (stuck = cluster.Find(message.To)!).IsDiskStuck = true;
+            return message is not TimeoutNow || !isUnheard;
+        };
+        cluster.TickUntil(() => cluster.LeaderOrNull is { } leader && leader.Id != IdOf(1) && leader.Protocol.CommitIndex == leader.Protocol.LastIndex, ticksMax: 80);
+        cluster.Tick(3);
+        Assert.Equal(Role.Follower, cluster[1].Protocol.Role);
+        Assert.NotEqual(stuck!.Id, cluster.Leader.Id);
+    }
 }

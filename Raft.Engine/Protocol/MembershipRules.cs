@@ -3,8 +3,10 @@ namespace Raft.Engine.Protocol;
 /// <summary>What a change of members comes to: pure arithmetic on configurations. Rule 8.</summary>
 internal static class MembershipRules
 {
-    private const int NodeIdCharactersMax = 63;
     private const int MembersMax = 1000;
+
+    /// <summary>Of one set; a joint configuration with a target holds three, and has to fit into one message.</summary>
+    private const int WantedBytesMax = 1 << 20;
 
     /// <summary>What the members are on their way to: the target, or the members with those that join as the voters they are to be.</summary>
     public static IReadOnlyList<Member> GoalOf(Configuration configuration) =>
@@ -30,17 +32,18 @@ internal static class MembershipRules
             wanted.Add(AsVoter(added));
         }
 
-        wanted.Sort((a, b) => string.CompareOrdinal(a.Node.Value, b.Node.Value));
+        wanted.Sort(ByNode);
         fault = FaultOf(wanted);
         return fault.Length == 0 ? wanted : null;
     }
 
     /// <summary>The first configuration of a change from a settled or joining one; null when there is nothing to change.</summary>
     /// <remarks>
-    /// 1. Nobody becomes a voter: the wanted set at once, through a joint configuration when a voter leaves.
-    /// 2. Somebody does, on a new disk of a known node: the old disk leaves now, since it will not come back, and the new one joins.
-    /// 3. Somebody does: it joins first, and all else that is wanted waits as the target. So the quorum never counts a server
-    ///    that is not there.
+    /// 1. No member becomes a voter: the wanted set at once, through a joint configuration when a voter leaves.
+    /// 2. Some do: they join first, and all else that is wanted waits as the target. So the quorum never counts a server that
+    ///    is not there, and no voter leaves for one that never comes.
+    /// 3. What does not wait, because it helps nobody: the old disk of a node that joins on a new one (it will not come back),
+    ///    and a joining member that is not wanted any more (it may never catch up, and would be waited for).
     /// 4. Forced: the wanted set at once, whoever is there.
     /// </remarks>
     public static Configuration? FirstStep(Configuration now, List<Member> wanted, bool isForced)
@@ -49,27 +52,29 @@ internal static class MembershipRules
         if (isForced || joining.Count == 0)
             return Step(now, wanted);
 
-        bool isOnNewDisk = joining.Exists(member => now.Current.Any(other => other.Node == member.Node && other.Storage != member.Storage));
-        if (isOnNewDisk)
-            return Step(now, [.. wanted.Select(member => joining.Contains(member) ? member with { Kind = MemberKind.Joining } : member)]);
-
         List<Member> withJoining = [.. now.Current];
+        withJoining.RemoveAll(member => member.Kind == MemberKind.Joining && !wanted.Exists(other => other.Id == member.Id));
         foreach (Member member in joining)
         {
-            withJoining.RemoveAll(other => other.Id == member.Id);
+            withJoining.RemoveAll(other => other.Node == member.Node);
             withJoining.Add(member with { Kind = MemberKind.Joining });
         }
 
         bool isAll = AreSame([.. withJoining.Select(AsVoter)], wanted);
-        Configuration step = Configuration.Of(withJoining) with { Target = isAll ? [] : wanted };
-        return AreSame(step.Current, now.Current) && AreSame(step.Target, now.Target) ? null : step;
+        IReadOnlyList<Member> target = isAll ? [] : wanted;
+        return AreSame(withJoining, now.Current) && AreSame(target, now.Target)
+            ? null
+            : Transition(now, withJoining) with { Target = target };
     }
 
     /// <summary>To these members in one step: joint when the set of voters changes, else simple.</summary>
     public static Configuration? Step(Configuration now, IReadOnlyList<Member> members)
     {
-        if (AreSame(now.Current, members) && now.Target.Count == 0)
-            return null;
+        return AreSame(now.Current, members) && now.Target.Count == 0 ? null : Transition(now, members);
+    }
+
+    private static Configuration Transition(Configuration now, IReadOnlyList<Member> members)
+    {
         bool hasSameVoters = VotersOf(now.Current).ToHashSet().SetEquals(VotersOf(members));
         return hasSameVoters ? Configuration.Of(members) : Configuration.Of(members) with { Previous = now.Current };
     }
@@ -78,9 +83,26 @@ internal static class MembershipRules
     public static Configuration? Without(Configuration now, ServerId server)
     {
         List<Member> left = [.. now.Current.Where(member => member.Id != server)];
-        return VotersOf(left).Any()
-            ? Step(now, left)! with { Target = [.. now.Target.Where(member => member.Id != server)] } // a member leaves: never null
-            : null;
+        return VotersOf(left).Any() ? Transition(now, left) with { Target = TargetWithout(now, server, left) } : null;
+    }
+
+    /// <summary>A target that counted on this server's vote was to let others go in exchange: those stay, as they are, and what the
+    /// target adds is still wanted.</summary>
+    private static List<Member> TargetWithout(Configuration now, ServerId server, List<Member> left)
+    {
+        List<Member> target = [.. now.Target.Where(member => member.Id != server)];
+        bool wasToVote = IsVoter(now.Target, server) && !IsVoter(now.Current, server);
+        if (!wasToVote)
+            return target;
+
+        foreach (Member voter in left.Where(member => member.Kind == MemberKind.Voter))
+        {
+            target.RemoveAll(member => member.Node == voter.Node);
+            target.Add(voter);
+        }
+
+        target.Sort(ByNode);
+        return AreSame([.. left.Select(AsVoter)], target) ? [] : target;
     }
 
     public static bool AreSame(IReadOnlyList<Member> a, IReadOnlyList<Member> b) =>
@@ -98,6 +120,8 @@ internal static class MembershipRules
 
     private static Member AsVoter(Member member) => member.Kind == MemberKind.Joining ? member with { Kind = MemberKind.Voter } : member;
 
+    private static int ByNode(Member a, Member b) => string.CompareOrdinal(a.Node.Value, b.Node.Value);
+
     private static string FaultOf(List<Member> wanted)
     {
         if (!wanted.Exists(member => member.Kind == MemberKind.Voter))
@@ -107,18 +131,15 @@ internal static class MembershipRules
         for (int i = 0; i < wanted.Count; i++)
         {
             Member member = wanted[i];
-            if (string.IsNullOrEmpty(member.Node.Value) || member.Node.Value.Length > NodeIdCharactersMax)
-                return $"A node id has 1 to {NodeIdCharactersMax} characters; '{member.Node}' has not.";
-            if (member.Storage == default)
-                return $"'{member.Node}' has no storage id.";
-            if (member.Kind is < MemberKind.Voter or > MemberKind.Joining)
-                return $"'{member.Node}' has no kind.";
+            if (member.Fault is { Length: > 0 } fault)
+                return fault;
             if (i > 0 && wanted[i - 1].Node == member.Node)
                 return $"'{member.Node}' is named twice.";
             if (wanted.FindIndex(other => other.Storage == member.Storage) < i)
                 return $"Storage {member.Storage} is named twice.";
         }
 
-        return "";
+        int bytes = Configuration.Of(wanted).EncodedSize;
+        return bytes > WantedBytesMax ? $"The members take {bytes} bytes in the log; allowed are {WantedBytesMax}." : "";
     }
 }

@@ -14,7 +14,20 @@ public abstract record Message(ServerId From, ServerId To, Term Term)
 /// <summary>Entries, or none: then it is the heartbeat of rule 4. PhD 3.5</summary>
 public sealed record AppendRequest(
     ServerId From, ServerId To, Term Term,
-    LogIndex PreviousIndex, Term PreviousTerm, LogIndex CommitIndex, IReadOnlyList<Entry> Entries) : Message(From, To, Term);
+    LogIndex PreviousIndex, Term PreviousTerm, LogIndex CommitIndex, IReadOnlyList<Entry> Entries) : Message(From, To, Term)
+{
+    /// <summary>
+    /// Not an append: it says that the receiver is not a member as of the previous index, which is committed. Its one entry is the
+    /// configuration in force there, at its own index, which is not behind the previous one: so nobody can append it, and a
+    /// release that does not know the notice rejects it as an append of an older term: it has term 0. Rule 8
+    /// </summary>
+    public bool IsRemovalNotice => Entries.Count == 1 && Entries[0].Kind == EntryKind.Configuration && Entries[0].Index <= PreviousIndex;
+
+    internal static AppendRequest RemovalNotice(
+        ServerId from, ServerId to, LogIndex committed, Term committedTerm, LogIndex configurationIndex, Configuration configuration) =>
+        new(from, to, Term.Zero, committed, committedTerm, committed,
+            [new Entry(configurationIndex, committedTerm, EntryKind.Configuration, timeMs: 0, configuration.Encode())]);
+}
 
 /// <summary>
 /// The answer to an append. <paramref name="MatchIndex"/> is known to match the leader's log of this term and is durable;

@@ -68,7 +68,7 @@ internal sealed class Progress(ServerId id)
     public bool IsInDoubt { get; set; }
 
     /// <summary>For how many ticks it was not alive, or silent although an answer was due. Rule 4.</summary>
-    public int DeadTicks { get; set; }
+    public long DeadTicks { get; set; }
 
     /// <summary>The last read round that it confirmed.</summary>
     public ReadId ReadConfirmed { get; set; }
@@ -82,7 +82,7 @@ internal sealed class Progress(ServerId id)
 
     /// <summary>Joining: a round ends when it has what the log held when the round began. Rule 8, PhD 4.2.1</summary>
     public LogIndex RoundEnd { get; set; }
-    public int RoundTicks { get; set; }
+    public long RoundTicks { get; set; }
 
     /// <summary>Joining: so many rounds in a row were short and ended close behind the commit index.</summary>
     public int CaughtUpRounds { get; set; }
@@ -95,16 +95,25 @@ internal sealed class Progress(ServerId id)
     /// acknowledged counts in no quorum any more. Rule 13.</summary>
     public bool HasLostData { get; set; }
 
+    /// <summary>So often it was asked to take leadership over, in this leadership, and did not. Rule 10</summary>
+    public int FailedTransfers { get; set; }
+
     /// <summary>No member any more: for so many ticks it is still told so. Rule 8.</summary>
-    public int DepartingTicks { get; set; }
+    public long DepartingTicks { get; set; }
 
     /// <summary>When it knows this index committed, it knows of its removal.</summary>
     public LogIndex DepartedAt { get; set; }
 
-    public void OnHeard(long start)
+    /// <summary>It answered what was asked of it.</summary>
+    public void OnAnswer()
     {
         WasHeard = true;
         IsAnswerDue = false;
+    }
+
+    /// <summary>A message of any kind came from this start of it.</summary>
+    public void OnStart(long start)
+    {
         if (start <= HeardStart)
             return;
         HeardStart = start;

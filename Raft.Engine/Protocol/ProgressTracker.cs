@@ -26,6 +26,9 @@ internal sealed class ProgressTracker
 
     public bool HasJoining { get; private set; }
 
+    /// <summary>Members whose disks lost data. Rule 13</summary>
+    public IEnumerable<ServerId> LostData => _byId.Values.Where(member => member.HasLostData).Select(member => member.Id);
+
     /// <summary>Those that are no members any more and are still told so; they count in nothing. Rule 8</summary>
     public Progress[] Departing { get; private set; } = [];
 
@@ -45,6 +48,7 @@ internal sealed class ProgressTracker
             }
 
             progress.CanVote = configuration.CanVote(member.Id);
+            progress.HasLostData |= configuration.LostData.Contains(member.Id);     // another leader found it out
             progress.IsJoining = member.Kind == MemberKind.Joining;
             if (progress.DepartingTicks > 0 && progress.State == ProgressState.Snapshot)
                 progress.WaitForSnapshot();     // it has come back: its transfer was aborted when it left, and nobody hears of that
@@ -73,7 +77,7 @@ internal sealed class ProgressTracker
     }
 
     /// <summary>A server that is no member and behaves as if it were is told of the configuration.</summary>
-    public void Tell(ServerId stranger, LogIndex next, int ticks)
+    public void Tell(ServerId stranger, LogIndex next, long ticks)
     {
         if (_byId.ContainsKey(stranger) || _departing.ContainsKey(stranger) || _departing.Count >= DepartingMax)
             return;

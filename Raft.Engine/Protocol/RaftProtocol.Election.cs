@@ -3,6 +3,9 @@ namespace Raft.Engine.Protocol;
 // Time-outs, pre-vote, votes, and what makes a leader count as alive. PhD 3.4, 9.6; rules 3 and 4.
 public sealed partial class RaftProtocol
 {
+    /// <summary>A slow disk makes its server wait for this many election time-outs more, at most.</summary>
+    private const long DiskElectionsMax = 8;
+
     private void TickOther()
     {
         _ticksSinceAppend++;
@@ -10,8 +13,25 @@ public sealed partial class RaftProtocol
         if (_leader is not null)
         {
             _electionElapsed = 0;
+            _diskTicks = 0;
+            _hasGivenWay = false;
             AcknowledgeReceived();
             return;
+        }
+
+        // The election clock stands while the disk works on what an election needs: a promise of ours, or our own request for
+        // votes, which has not left yet. Who begins again meanwhile never leaves the first step, however slow its disk is.
+        if (!IsTermAndVoteDurable || _durableBatch < _campaignBatch)
+        {
+            _standingTicks++;
+            return;
+        }
+
+        if (_standingTicks > 0)
+        {
+            _diskTicks = Math.Min(_standingTicks, DiskElectionsMax * _settings.ElectionTicks);
+            _standingTicks = 0;
+            ResetElectionClock();
         }
 
         _electionElapsed++;
@@ -28,8 +48,9 @@ public sealed partial class RaftProtocol
     /// the only one with a complete log. PhD 4.2.2
     /// </summary>
     private bool MayCampaign =>
-        Configuration.CanVote(_self)
-        || (ConfigurationIndex > _commitIndex && _configurations.Count > 1 && _configurations[^2].Configuration.CanVote(_self));
+        !IsNotified
+        && (Configuration.CanVote(_self)
+            || (ConfigurationIndex > _commitIndex && _configurations.Count > 1 && _configurations[^2].Configuration.CanVote(_self)));
 
     private bool IsSoleVoter =>
         !Configuration.IsJoint
@@ -80,20 +101,26 @@ public sealed partial class RaftProtocol
         return true;
     }
 
+    /// <summary>What our disk took to write a promise, those of the others may take as well: who is asked for a vote answers no
+    /// sooner, and a candidate that does not wait for that gives up too early. PhD 3.9</summary>
     private void ResetElectionClock()
     {
+        long ticks = _settings.ElectionTicks + _diskTicks;
         _electionElapsed = 0;
-        _electionTimeout = _random.Next(_settings.ElectionTicks, (2 * _settings.ElectionTicks) + 1);
+        _electionTimeout = _random.NextInt64(ticks, (2 * ticks) + 1);
     }
 
+    /// <summary>What was granted in the current term still counts, until the next one begins: the voters' disks may be slower than
+    /// ours. It follows nobody, and its vote of that term is its own. PhD 3.4</summary>
     private void StartPreVote()
     {
         _role = Role.PreCandidate;
         _leader = null;
-        _tally = new VoteTally();
+        _preVotes = new VoteTally();
+        _hasGivenWay = false;
         ResetElectionClock();
-        _tally.Record(_self, isGranted: true); // no promise: nothing has to be durable
-        if (_tally.OutcomeIn(Configuration) == VoteOutcome.Won)
+        _preVotes.Record(_self, isGranted: true); // no promise: nothing has to be durable
+        if (_preVotes.OutcomeIn(Configuration) == VoteOutcome.Won)
             StartElection(isTransfer: false);
         else
             RequestVotes(_term.Next, isPreVote: true, isTransfer: false);
@@ -108,13 +135,15 @@ public sealed partial class RaftProtocol
         _matchedIndex = _commitIndex;
         _vote = null;
         Vote(_self);
-        _tally = new VoteTally(); // the own vote is counted when it is durable. Rule 3
+        _hasOpenElection = true;
+        _votes = new VoteTally(); // the own vote is counted when it is durable. Rule 3
         ResetElectionClock();
         RequestVotes(_term, isPreVote: false, isTransfer);
     }
 
     private void RequestVotes(Term term, bool isPreVote, bool isTransfer)
     {
+        _campaignBatch = _batchNumber + 1; // the next poll's
         foreach (Member member in Configuration.All)
         {
             if (member.Id != _self && Configuration.CanVote(member.Id))
@@ -132,12 +161,13 @@ public sealed partial class RaftProtocol
     {
         if (_durableTermAndVote != new TermAndVote(_term, _self))
             return;
-        _tally.Record(_self, isGranted: true);
-        ReviewTally();
+        _votes.Record(_self, isGranted: true);
+        ReviewVotes();
     }
 
     private void OnVoteRequest(VoteRequest request)
     {
+        NotifyOfRemoval(request.From);
         if (request.Term > _term && !request.IsTransfer)
         {
             // A live leader is protected: neither the term moves nor an answer goes out. Rule 4
@@ -161,6 +191,13 @@ public sealed partial class RaftProtocol
             Vote(request.From);
             ResetElectionClock();
         }
+        else if (isGranted && !_hasGivenWay)
+        {
+            // Its vote of its own is on the way to its disk next. Whoever begins an election meanwhile takes votes from it, and
+            // on slow disks neither wins. Once, then it is our turn: perhaps it hears no answer.
+            _hasGivenWay = true;
+            ResetElectionClock();
+        }
 
         // A granted pre-vote speaks of the term asked about, anything else of our own. PhD 9.6
         SendWhenDurable(new VoteReply(_self, request.From, isGranted ? request.Term : _term, isGranted, request.IsPreVote));
@@ -175,31 +212,46 @@ public sealed partial class RaftProtocol
             return;
         }
 
-        bool isExpected = reply.IsPreVote
-            ? _role == Role.PreCandidate && reply.Term == (reply.IsGranted ? _term.Next : _term)
-            : _role == Role.Candidate && reply.Term == _term;
-        if (!isExpected || !Configuration.CanVote(reply.From))
+        if (!Configuration.CanVote(reply.From))
             return;
-
-        _tally.Record(reply.From, reply.IsGranted);
-        ReviewTally();
+        if (reply.IsPreVote && _role == Role.PreCandidate && reply.Term == (reply.IsGranted ? _term.Next : _term))
+        {
+            _preVotes.Record(reply.From, reply.IsGranted);
+            ReviewPreVotes();
+        }
+        else if (!reply.IsPreVote && _hasOpenElection && reply.Term == _term)
+        {
+            _votes.Record(reply.From, reply.IsGranted);
+            ReviewVotes();
+        }
     }
 
-    private void ReviewTally()
+    private void ReviewPreVotes()
     {
-        VoteOutcome outcome = _tally.OutcomeIn(Configuration);
+        VoteOutcome outcome = _preVotes.OutcomeIn(Configuration);
         if (outcome == VoteOutcome.Lost)
             BecomeFollower(_term);
-        else if (outcome == VoteOutcome.Won && _role == Role.PreCandidate)
+        else if (outcome == VoteOutcome.Won)
             StartElection(isTransfer: false);
+    }
+
+    private void ReviewVotes()
+    {
+        Invariant.Holds(_hasOpenElection);
+        VoteOutcome outcome = _votes.OutcomeIn(Configuration);
+        if (outcome == VoteOutcome.Lost && _role == Role.Candidate)
+            BecomeFollower(_term);
         else if (outcome == VoteOutcome.Won && _durableTermAndVote == new TermAndVote(_term, _self))
             BecomeLeader();
     }
 
     private void BecomeLeader()
     {
-        Invariant.Holds(_role == Role.Candidate);
+        Invariant.Holds(_hasOpenElection);
+        Invariant.Holds(_vote == _self);
         Invariant.Holds(_durableTermAndVote == new TermAndVote(_term, _self));
+        _hasOpenElection = false;
+        _failedTransfers = 0;
         _role = Role.Leader;
         _leader = _self;
         _tracker = new ProgressTracker(_self, Configuration, _log.LastIndex.Next);

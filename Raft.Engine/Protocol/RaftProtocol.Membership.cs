@@ -6,8 +6,9 @@ public sealed partial class RaftProtocol
     /// <summary>A member that joins becomes a voter after so many rounds in a row in which it kept up.</summary>
     private const int RoundsToVote = 2;
 
-    /// <summary>A server that was removed is told so for this many election time-outs.</summary>
-    private const int DepartingElections = 4;
+    /// <summary>A leader that was removed hands over; when so many attempts, each to another voter, have failed, it steps down, and the
+    /// others elect: nothing can be appended while it tries.</summary>
+    private const int RemovedTransfersMax = 2;
 
     /// <summary>Leader: appends the first entry of a change; the rest follows by itself, whoever leads then.</summary>
     public ChangeResult ProposeChange(MembershipChange change, long timeMs)
@@ -34,13 +35,12 @@ public sealed partial class RaftProtocol
 
         if (MembershipRules.FirstStep(Configuration, wanted, change.IsForced) is not { } step)
             return Refused(ChangeOutcome.NothingToDo, "");
-        if (!MembershipRules.VotersOf(step.Current).Any())
-            return Refused(ChangeOutcome.Invalid, "Until those that join have caught up nobody would be left to vote: let a node on a new disk join first, and remove the others then.");
+        if (!step.IsAllowed)
+            return Refused(ChangeOutcome.Invalid, "Until those that join have caught up nobody would be left to vote: let another node join first, and remove the others then.");
         if (!change.IsForced && SilentVotersThatMatter(step.Current) is { Length: > 0 } silent)
             return Refused(ChangeOutcome.Invalid, $"The change would leave no quorum: of its voters these are not alive: {silent}.");
 
-        EntryId entry = AppendConfiguration(step, timeMs);
-        return new ChangeResult(ChangeOutcome.Appended, entry, "");
+        return new ChangeResult(ChangeOutcome.Appended, AppendConfiguration(step, timeMs), "");
 
         static ChangeResult Refused(ChangeOutcome outcome, string detail) => new(outcome, default, detail);
     }
@@ -51,7 +51,9 @@ public sealed partial class RaftProtocol
         Invariant.Holds(ConfigurationIndex <= _commitIndex);
         if (Configuration.IsJoint)
             configuration = configuration with { Target = Configuration.Target }; // the way out: what is still wanted stays
-        EntryId? entry = AddEntry(EntryKind.Configuration, configuration.Encode(), timeMs);
+        configuration = configuration with { LostData = [.. _tracker!.LostData.Where(configuration.Contains)] }; // a leader has a tracker
+        Invariant.Holds(configuration.IsAllowed);
+        EntryId? entry = AddEntry(EntryKind.Configuration, configuration.Encode(), timeMs, configuration);
         Invariant.Holds(entry is not null);
         return entry!.Value; // checked above
     }
@@ -79,7 +81,7 @@ public sealed partial class RaftProtocol
 
     private void TickMembership()
     {
-        if (IsRemoved && !IsTransferring && !BeginTransfer(target: null))
+        if (IsRemoved && !IsTransferring && (_failedTransfers >= RemovedTransfersMax || !BeginTransfer(target: null)))
         {
             BecomeFollower(_term);
             return;
@@ -89,7 +91,8 @@ public sealed partial class RaftProtocol
         PromoteJoining();
     }
 
-    /// <summary>Makes voters of those that have caught up; with a target only all of them together, and what else it wants with them.</summary>
+    /// <summary>Makes voters of those that have caught up; with a target only all that it wants together, and what else it wants with
+    /// them. A joining member that it does not want any more is not waited for: it leaves with that step.</summary>
     private void PromoteJoining()
     {
         Configuration now = Configuration;
@@ -99,7 +102,8 @@ public sealed partial class RaftProtocol
         IReadOnlyList<Member> next = now.Target;
         if (next.Count > 0)
         {
-            bool isReady = now.Current.All(member => member.Kind != MemberKind.Joining || IsCaughtUp(member.Id));
+            bool isReady = now.Current.All(member =>
+                member.Kind != MemberKind.Joining || IsCaughtUp(member.Id) || !next.Any(wanted => wanted.Id == member.Id));
             if (!isReady)
                 return;
         }
@@ -113,7 +117,7 @@ public sealed partial class RaftProtocol
 
         if (SilentVotersThatMatter(next) is { Length: > 0 })
             return; // it would have no quorum: wait
-        if (MembershipRules.Step(now, next) is { } step)
+        if (MembershipRules.Step(now, next) is { IsAllowed: true } step)
             AppendConfiguration(step, _log.LastTimeMs);
     }
 
@@ -163,18 +167,32 @@ public sealed partial class RaftProtocol
 
     /// <summary>A disk that lost what it had acknowledged may have lost votes too: it must not count any more, whatever other
     /// change waits for members that join. Rule 13</summary>
+    /// <remarks>
+    /// The evidence is known to one leader only: what was acknowledged to it, before and after a restart. So the accusation
+    /// goes into the log, with the next configuration that is appended, whichever it is; where the member cannot be removed
+    /// yet, because of the others too few are alive, with one that changes nothing else. The next leader, if its log has
+    /// that entry, counts the member in no commit and no read either, and removes it. It has all that the accused ever helped
+    /// to commit: that is before the accusation in the log. And a candidate whose log lacks the entry does not get the
+    /// accused's vote from when the accused holds it itself, since its log is the newer one. An accusation that was in
+    /// no surviving log dies with its leader: the window is the time until the entry reaches a quorum.
+    /// </remarks>
     private void RemoveLostData()
     {
         if (Configuration.IsJoint || ConfigurationIndex > _commitIndex || IsTransferring)
             return; // one change at a time
 
-        foreach (Progress peer in _tracker!.Peers) // a leader has a tracker
+        bool isAccusationDue = false;
+        foreach (ServerId accused in _tracker!.LostData) // a leader has a tracker
         {
-            if (!peer.HasLostData || MembershipRules.Without(Configuration, peer.Id) is not { } step || SilentVotersThatMatter(step.Current).Length > 0)
+            isAccusationDue |= !Configuration.LostData.Contains(accused);
+            if (MembershipRules.Without(Configuration, accused) is not { } step || SilentVotersThatMatter(step.Current).Length > 0)
                 continue;
             AppendConfiguration(step, _log.LastTimeMs);
             return;
         }
+
+        if (isAccusationDue)
+            AppendConfiguration(Configuration, _log.LastTimeMs);
     }
 
     /// <summary>Of these voters too few are alive for a quorum: names the silent ones; empty when there are enough.</summary>
@@ -190,26 +208,6 @@ public sealed partial class RaftProtocol
         }
 
         return voters - silent.Count >= Quorum.SizeOf(voters) ? "" : string.Join(", ", silent);
-    }
-
-    /// <summary>It campaigns and is no member: it was away when it was removed, and is told now.</summary>
-    private void TellOfRemoval(ServerId stranger)
-    {
-        _tracker!.Tell(stranger, _log.LastIndex.Next, DepartingElections * _settings.ElectionTicks); // a leader has a tracker
-        _isReplicationDue = true;
-    }
-
-    /// <summary>Those that were removed get the log until they know it, and are quiet then. Rule 8</summary>
-    private void TickDeparting()
-    {
-        foreach (Progress departing in _tracker!.Departing) // a leader has a tracker
-        {
-            bool knows = departing.DepartedAt > LogIndex.Zero && departing.CommitKnown >= departing.DepartedAt;
-            if (knows || --departing.DepartingTicks <= 0 || departing.State == ProgressState.Snapshot)
-                _tracker.Forget(departing);
-            else
-                TickPeer(departing);
-        }
     }
 }
 

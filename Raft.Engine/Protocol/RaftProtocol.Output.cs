@@ -107,6 +107,7 @@ public sealed partial class RaftProtocol
             ? _log.Copy(_handedIndex.Next, _log.LastIndex, long.MaxValue, out _)
             : [];
         Invariant.Holds(!_isResetDue || entries.Length == 0);
+        Invariant.Holds(LastConfigurationIn(entries) is not { } last || last == ConfigurationIndex); // in force is the last one in the log
         var request = new PersistRequest(termAndVote != _handedTermAndVote ? termAndVote : null, _truncateFrom, entries)
         {
             Snapshot = _isSnapshotDue ? Snapshot : null,
@@ -120,6 +121,17 @@ public sealed partial class RaftProtocol
         _isResetDue = false;
         _underWay.Add(new BatchUnderWay { Number = _batchNumber, LastIndex = _handedIndex, TermAndVote = termAndVote });
         return request;
+    }
+
+    private static LogIndex? LastConfigurationIn(Entry[] entries)
+    {
+        for (int i = entries.Length - 1; i >= 0; i--)
+        {
+            if (entries[i].Kind == EntryKind.Configuration)
+                return entries[i].Index;
+        }
+
+        return null;
     }
 
     private Entry[] TakeEntriesToApply()

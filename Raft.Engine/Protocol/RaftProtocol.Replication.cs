@@ -295,7 +295,7 @@ public sealed partial class RaftProtocol
         {
             // Above our last entry of at most that term ours are newer, and below the first of that term theirs are
             // older: only what lies at or below both can match.
-            LogIndex ours = _log.LastIndexWithTermAtMost(conflict, previous.Previous);
+            LogIndex ours = _log.LastIndexWithTermAtMost(conflict, LogIndex.Min(previous.Previous, rejection.LastIndex));
             next = _log.TermAt(ours) == conflict ? ours.Next : LogIndex.Min(ours.Next, rejection.ConflictFirstIndex);
         }
 

@@ -6,8 +6,8 @@ public sealed partial class RaftProtocol
     /// <summary>Whether leadership is being handed over: nothing is appended meanwhile.</summary>
     public bool IsTransferring => _transferTarget is not null;
 
-    /// <summary>Leader: hands over to the node named, or (null) to the most caught-up voter that is alive, within so many ticks; then,
-    /// when nobody took over, it serves on (<see cref="IsTransferring"/> is false again).</summary>
+    /// <summary>Leader: hands over to the node named, or (null) to the most caught-up voter that is alive, of those that were asked in
+    /// vain least often, within so many ticks; then, when nobody took over, it serves on (<see cref="IsTransferring"/> is false again).</summary>
     public TransferStart BeginTransfer(NodeId? target, int ticks)
     {
         if (_role != Role.Leader)
@@ -40,6 +40,8 @@ public sealed partial class RaftProtocol
     public bool BeginTransfer(ServerId? target) =>
         BeginTransfer(target?.Node, _settings.ElectionTicks) == TransferStart.Started;
 
+    /// <summary>Who has all and does not take over, because its disk hangs or what it says does not arrive, must not be asked for
+    /// ever while others are well: each failed attempt puts it behind those that have fewer.</summary>
     private Progress? MostCaughtUpVoter()
     {
         Progress? chosen = null;
@@ -48,7 +50,9 @@ public sealed partial class RaftProtocol
             if (voter == _self || !_liveness.IsAlive(voter))
                 continue;
             Progress peer = _tracker!.Find(voter)!; // a leader has a tracker, and it every member
-            if (!peer.HasLostData && (chosen is null || peer.MatchIndex > chosen.MatchIndex))
+            bool isBetter = chosen is null || peer.FailedTransfers < chosen.FailedTransfers
+                || (peer.FailedTransfers == chosen.FailedTransfers && peer.MatchIndex > chosen.MatchIndex);
+            if (!peer.HasLostData && isBetter)
                 chosen = peer;
         }
 
@@ -81,9 +85,14 @@ public sealed partial class RaftProtocol
 
         _transferTicks++;
         bool isVoter = MembershipRules.VotersOf(Configuration.Current).Contains(target);
-        if (_transferTicks >= _transferTicksMax || !isVoter || _tracker!.Find(target) is not { } peer)
+        Progress? peer = _tracker!.Find(target); // a leader has a tracker
+        if (_transferTicks >= _transferTicksMax || !isVoter || peer is null)
         {
             _transferTarget = null;
+            if (peer is not null)
+                peer.FailedTransfers++;
+            if (IsRemoved)
+                _failedTransfers++;
             LeaveJointConfiguration(); // what had to wait
             return;
         }
@@ -94,7 +103,7 @@ public sealed partial class RaftProtocol
 
     private void OnTimeoutNow()
     {
-        if (MayCampaign)
+        if (MayCampaign && IsTermAndVoteDurable)
             StartElection(isTransfer: true);
     }
 }

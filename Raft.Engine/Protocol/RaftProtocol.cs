@@ -23,11 +23,17 @@ public sealed partial class RaftProtocol
     private Role _role;
     private ServerId? _leader;
     private long _leaderStart;
-    private int _ticksSinceAppend;
+    private long _ticksSinceAppend;              // long: an idle group ticks for years
     private bool _hasLeaderSign;
-    private int _electionElapsed;
-    private int _electionTimeout;
-    private VoteTally _tally = new();
+    private long _electionElapsed;
+    private long _electionTimeout;
+    private long _standingTicks;                 // for so long the election clock stands by now
+    private long _diskTicks;                     // and so long it stood the last time, while no leader was known
+    private VoteTally _preVotes = new();
+    private VoteTally _votes = new();            // of the current term
+    private bool _hasOpenElection;               // it asked for votes of the current term, and they still count
+    private bool _hasGivenWay;                   // to another one's campaign, since our last one
+    private long _campaignBatch;                 // the last requests for votes leave when this one is durable
 
     // _applied <= _handedToApply <= min(_commitIndex, _durableIndex); _durableIndex <= _handedIndex <= last
     private LogIndex _commitIndex;
@@ -55,9 +61,10 @@ public sealed partial class RaftProtocol
     private ReadId? _readWaiting;
     private long _lastReadId;
     private ServerId? _transferTarget;
-    private int _transferTicks;
+    private long _transferTicks;
     private int _transferTicksMax;
     private bool _isTimeoutNowSent;
+    private int _failedTransfers;                // of a leader that was removed
 
     // What the next poll gives.
     private readonly List<Message> _sendAtOnce = [];
@@ -87,8 +94,10 @@ public sealed partial class RaftProtocol
         public TermAndVote TermAndVote;
     }
 
+    /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public RaftProtocol(ProtocolSettings settings, PersistedState state, IPeerLiveness liveness, Random random)
     {
+        settings.Validate();
         _settings = settings;
         _self = settings.Self;
         _liveness = liveness;
@@ -106,9 +115,13 @@ public sealed partial class RaftProtocol
         _configurations.Add((state.Snapshot?.ConfigurationIndex ?? LogIndex.Zero, state.Snapshot?.Configuration ?? Configuration.Empty));
         foreach (Entry entry in state.ConfigurationEntries)
         {
+            var configuration = Configuration.Decode(entry.Payload.Span);
+            _wasMember |= entry.Index <= _log.LastIndex && configuration.Contains(_self);
             if (entry.Index > _commitIndex && entry.Index <= _log.LastIndex)
-                _configurations.Add((entry.Index, Configuration.Decode(entry.Payload.Span)));
+                _configurations.Add((entry.Index, configuration));
         }
+
+        _wasMember |= _configurations[0].Configuration.Contains(_self);
 
         _reportedConfiguration = Configuration;
         _reportedRole = new RoleChange(_role, _term, _leader);
@@ -154,11 +167,14 @@ public sealed partial class RaftProtocol
         // What is meant for another disk under our name must not be read. Rule 12
         if (message.To != _self || message.From == _self || message.From.Node.Value is null)
             return;
-        _tracker?.Find(message.From)?.OnHeard(message.SenderStart);
+        HearFrom(message);
         switch (message)
         {
             case VoteRequest request:
                 OnVoteRequest(request);
+                break;
+            case AppendRequest { IsRemovalNotice: true } notice:
+                OnRemovalNotice(notice);
                 break;
             case AppendRequest request when request.Term < _term:
                 // An old leader must learn of the newer term, and so must a new one that is not yet sure. PhD 3.3
@@ -187,6 +203,17 @@ public sealed partial class RaftProtocol
         }
     }
 
+    /// <summary>Leader: only an answer of this term to what it asked says that the sender follows it. A request for votes says the
+    /// opposite: whoever does not get our messages any more, and sends some, must not keep us in office. Rule 4</summary>
+    private void HearFrom(Message message)
+    {
+        if (_tracker?.Find(message.From) is not { } peer)
+            return;
+        peer.OnStart(message.SenderStart);
+        if (message is AppendReply or ReadQuorumReply && message.Term == _term)
+            peer.OnAnswer();
+    }
+
     /// <summary>The entry is here, and of the current term. A leader that says it is committed knows all that was committed before;
     /// until then it may not (dissertation, 6.4).</summary>
     public bool IsOfCurrentTerm(LogIndex index) => _log.TermAt(index) == _term;
@@ -205,13 +232,21 @@ public sealed partial class RaftProtocol
     }
 
     /// <summary>Appends on the leader; null when this server does not lead or hands over leadership. Replicated at the next poll.</summary>
+    /// <exception cref="ArgumentException">The kind is <see cref="EntryKind.Configuration"/>: see <see cref="ProposeChange"/>.</exception>
     public EntryId? AddEntry(EntryKind kind, ReadOnlyMemory<byte> payload, long timeMs)
+    {
+        if (kind is EntryKind.Configuration or < EntryKind.Command or > EntryKind.System)
+            throw new ArgumentException($"An entry of kind {kind} cannot be added; the members are changed by {nameof(ProposeChange)}.", nameof(kind));
+        return AddEntry(kind, payload, timeMs, configuration: null);
+    }
+
+    private EntryId? AddEntry(EntryKind kind, ReadOnlyMemory<byte> payload, long timeMs, Configuration? configuration)
     {
         if (_role != Role.Leader || _transferTarget is not null)
             return null;
 
         var entry = new Entry(_log.LastIndex.Next, _term, kind, Math.Max(timeMs, _log.LastTimeMs), payload);
-        Append(entry, kind == EntryKind.Configuration ? Configuration.Decode(payload.Span) : null);
+        Append(entry, configuration);
         _isReplicationDue = true;
         return entry.Id;
     }
@@ -220,6 +255,7 @@ public sealed partial class RaftProtocol
     public void OnDurable(long batchNumber)
     {
         Invariant.Holds(batchNumber <= _batchNumber);
+        _durableBatch = Math.Max(_durableBatch, batchNumber);
         int done = 0;
         while (done < _underWay.Count && _underWay[done].Number <= batchNumber)
             done++;
@@ -227,14 +263,13 @@ public sealed partial class RaftProtocol
             return;
 
         BatchUnderWay last = _underWay[done - 1];
-        _durableBatch = last.Number;
         _underWay.RemoveRange(0, done);
         _durableIndex = LogIndex.Max(_durableIndex, last.LastIndex);
         _durableTermAndVote = last.TermAndVote;
         Invariant.Holds(_durableIndex <= _handedIndex);
         ReleaseMemory();
 
-        if (_role == Role.Candidate)
+        if (_hasOpenElection)
             CountOwnVote();
         else if (_role == Role.Leader && _tracker!.Self.Acknowledge(_durableIndex)) // a leader has a tracker
             AdvanceCommitIndex();
@@ -253,6 +288,8 @@ public sealed partial class RaftProtocol
     /// <summary>A restart would find the current term.</summary>
     internal bool IsTermDurable => _durableTermAndVote.Term == _term;
 
+    private bool IsTermAndVoteDurable => _durableTermAndVote == new TermAndVote(_term, _vote);
+
     /// <summary>What is committed and durable can be read from the disk, for a lagging peer and for a lagging state machine.</summary>
     private void ReleaseMemory() => _log.Release(LogIndex.Min(_commitIndex, _durableIndex));
 
@@ -266,6 +303,7 @@ public sealed partial class RaftProtocol
             _matchedIndex = _commitIndex;        // every later leader's log has it. PhD 3.6.3
         }
 
+        _hasOpenElection = false;
         if (_role == Role.Leader)
             StopLeading();
         if (_role != Role.Follower)
@@ -338,6 +376,9 @@ public sealed partial class RaftProtocol
 
     private void OnConfigurationInForce()
     {
+        Invariant.Holds(Configuration.HasVoters || Configuration.Current.Count == 0); // empty: of a server that knows none yet
+        Invariant.Holds(ConfigurationIndex <= _log.LastIndex);
+        _wasMember |= Configuration.Contains(_self);
         if (_tracker is { } tracker)
         {
             tracker.Configure(Configuration, _log.LastIndex.Next);

@@ -268,6 +268,7 @@ public sealed partial class RaftServer
             && before.ConfigurationIndex == protocol.ConfigurationIndex && before.FirstIndex == protocol.FirstIndex
             && ReferenceEquals(before.Snapshot, protocol.Snapshot) && before.IsTakingSnapshot == _isTakingSnapshot
             && ReferenceEquals(before.SnapshotTransfers, _transfers.Progress) && before.IsRemoved == _isRemoved
+            && before.Standing == protocol.Standing
             && before.WaitingBytes == _waitingBytes.Value && before.Waiters == _waiters.Count && before.QueuedBatches == _persisting.Count)
         {
             return;
@@ -280,6 +281,7 @@ public sealed partial class RaftServer
             _admission.ChargedBytes, _admission.WaitingCount, _toApplyEntries, _toApplyBytes, _calls.Count,
             protocol.Snapshot, _isTakingSnapshot, _transfers.Progress, _isMember, _isRemoved)
         {
+            Standing = protocol.Standing,
             WaitingBytes = _waitingBytes.Value,
             Waiters = _waiters.Count,
             QueuedBatches = _persisting.Count,

@@ -89,6 +89,7 @@ public sealed partial class RaftServer
         ExpireWaiting(now);
         RetryParked();
         ReviewTransfers(now);
+        ReviewMembership();     // a removed server may be notified of it by a message that changes nothing else
         _transfers.OnTick(now);
         _reception.CloseOutdated();
         RefreshPeers();

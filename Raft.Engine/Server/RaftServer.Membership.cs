@@ -363,21 +363,17 @@ public sealed partial class RaftServer
     private void OnMembershipInForce(Configuration configuration)
     {
         _isMember = configuration.Contains(Id);
-        _wasMember |= _isMember;
-        if (_isMember)
-            _isRemoved = false;         // the change was undone, or it was taken in again
     }
 
     /// <summary>Whoever asks here while no leader is known cannot be helped: nobody will tell this server of one.</summary>
     /// <remarks>A server without any configuration is new and may still be taken in; one whose removal is not committed may
     /// see it undone.</remarks>
-    private bool IsOutside =>
-        !_isMember && _protocol.Configuration.Current.Count > 0 && (!_wasMember || _protocol.ConfigurationIndex <= _committedKnown);
+    private bool IsOutside => _protocol.Standing is Standing.Outside or Standing.Removed;
 
     private static NotMemberException OutsideError() =>
         new("This server is no member of the group, as far as it knows; nothing was submitted: ask a member.");
 
-    /// <summary>After the commit index, the configuration or the role has changed.</summary>
+    /// <summary>After the commit index, the configuration or the role has changed, and at each tick.</summary>
     private void ReviewMembership()
     {
         if (_changes.Count > 0)
@@ -385,10 +381,14 @@ public sealed partial class RaftServer
 
         // A server that catches up with a log older than itself was never a member before: that is no removal. And a leader
         // that is removed still leads until it has handed over.
-        if (_isMember || !_wasMember || _isRemoved || _protocol.Role == Role.Leader || _protocol.ConfigurationIndex > _committedKnown)
+        // And what it committed with that is told to its callers first.
+        bool isRemoved = _protocol.Standing == Standing.Removed && _protocol.Role != Role.Leader
+            && (_isRemoved || _protocol.CommitIndex <= _committedKnown);
+        bool isNews = isRemoved && !_isRemoved;
+        _isRemoved = isRemoved;         // no more, when the change was undone or it was added again
+        if (!isNews)
             return;
 
-        _isRemoved = true;
         _logger.Removed(GroupId, _protocol.ConfigurationIndex);
         EndAllRemoved();
     }

@@ -107,7 +107,6 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private readonly List<RemoteChange> _waitingRemoteChanges = [];
     private readonly List<ITransferCall> _transferCalls = [];
     private bool _isMember;                                 // of the configuration in force
-    private bool _wasMember;                                // of one in force before, since the start
     private bool _isRemoved;                                // known to be committed
 
     // Calls

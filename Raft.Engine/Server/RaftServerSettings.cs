@@ -136,7 +136,7 @@ public sealed record RaftServerSettings
 /// <param name="IsTakingSnapshot">One is being written.</param>
 /// <param name="SnapshotTransfers">On the leader: snapshots on their way to peers.</param>
 /// <param name="IsMember">The configuration in force names this server.</param>
-/// <param name="IsRemoved">It did before, and that it does not any more is committed: this server takes no part now.</param>
+/// <param name="IsRemoved">It did before, and that it does not any more is committed: this server does not participate now.</param>
 public sealed record ServerStatus(
     Role Role, Term Term, ServerId? Leader,
     LogIndex CommitIndex, LogIndex AppliedIndex, LogIndex DurableIndex, LogIndex FirstIndex, LogIndex LastIndex,
@@ -165,6 +165,9 @@ public sealed record ServerStatus(
         AdmittedBytes: 0, AdmissionWaiting: 0, ApplierQueueEntries: 0, ApplierQueueBytes: 0, PendingCalls: 0,
         Snapshot: null, IsTakingSnapshot: false, SnapshotTransfers: [],
         IsMember: false, IsRemoved: false);
+
+    /// <summary>How this server stands to its group, as far as its log and what members told it say.</summary>
+    public Standing Standing { get; init; }
 }
 
 /// <summary>A snapshot on its way to a peer.</summary>
