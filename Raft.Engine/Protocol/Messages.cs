@@ -18,7 +18,7 @@ public sealed record AppendRequest(
 {
     /// <summary>
     /// Not an append: it says that the receiver is not a member as of the previous index, which is committed. Its one entry is the
-    /// configuration in force there, at its own index, which is not behind the previous one: so nobody can append it, and a
+    /// configuration in force there, at its own index, which is not behind the previous one: so it cannot be appended, and a
     /// release that does not know the notice rejects it as an append of an older term: it has term 0. Rule 8
     /// </summary>
     public bool IsRemovalNotice => Entries.Count == 1 && Entries[0].Kind == EntryKind.Configuration && Entries[0].Index <= PreviousIndex;
@@ -26,7 +26,7 @@ public sealed record AppendRequest(
     internal static AppendRequest RemovalNotice(
         ServerId from, ServerId to, LogIndex committed, Term committedTerm, LogIndex configurationIndex, Configuration configuration) =>
         new(from, to, Term.Zero, committed, committedTerm, committed,
-            [new Entry(configurationIndex, committedTerm, EntryKind.Configuration, timeMs: 0, configuration.Encode())]);
+            [new Entry(configurationIndex, Term.Zero, EntryKind.Configuration, timeMs: 0, configuration.Encode())]);
 }
 
 /// <summary>

@@ -188,4 +188,13 @@ public sealed partial class RaftProtocol
         list.Clear();
         return taken;
     }
+
+    /// <summary>Answers at once if our term is durable, else with the batch that makes it so.</summary>
+    private void Answer(Message message) => (IsTermDurable ? _sendAtOnce : _sendWhenDurable).Add(Signed(message));
+
+    private void SendAtOnce(Message message) => _sendAtOnce.Add(Signed(message));
+
+    private void SendWhenDurable(Message message) => _sendWhenDurable.Add(Signed(message));
+
+    private Message Signed(Message message) => message with { SenderStart = _settings.StartCount };
 }

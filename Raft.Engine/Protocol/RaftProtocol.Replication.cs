@@ -21,6 +21,17 @@ public sealed partial class RaftProtocol
         _isReplicationDue = true;
     }
 
+    /// <summary>Leader: only an answer of this term to what it asked says that the sender follows it. A request for votes says the
+    /// opposite: whoever does not get our messages any more, and sends some, must not keep us in office. Rule 4</summary>
+    private void HearFrom(Message message)
+    {
+        if (_tracker?.Find(message.From) is not { } peer)
+            return;
+        peer.OnStart(message.SenderStart);
+        if (message is AppendReply or ReadQuorumReply && message.Term == _term)
+            peer.OnAnswer();
+    }
+
     private void TickLeader()
     {
         ProgressTracker tracker = _tracker!; // a leader has one

@@ -203,17 +203,6 @@ public sealed partial class RaftProtocol
         }
     }
 
-    /// <summary>Leader: only an answer of this term to what it asked says that the sender follows it. A request for votes says the
-    /// opposite: whoever does not get our messages any more, and sends some, must not keep us in office. Rule 4</summary>
-    private void HearFrom(Message message)
-    {
-        if (_tracker?.Find(message.From) is not { } peer)
-            return;
-        peer.OnStart(message.SenderStart);
-        if (message is AppendReply or ReadQuorumReply && message.Term == _term)
-            peer.OnAnswer();
-    }
-
     /// <summary>The entry is here, and of the current term. A leader that says it is committed knows all that was committed before;
     /// until then it may not (dissertation, 6.4).</summary>
     public bool IsOfCurrentTerm(LogIndex index) => _log.TermAt(index) == _term;
@@ -404,13 +393,4 @@ public sealed partial class RaftProtocol
         if (commitsConfiguration)
             RenumberReadRound();
     }
-
-    /// <summary>Answers at once if our term is durable, else with the batch that makes it so.</summary>
-    private void Answer(Message message) => (IsTermDurable ? _sendAtOnce : _sendWhenDurable).Add(Signed(message));
-
-    private void SendAtOnce(Message message) => _sendAtOnce.Add(Signed(message));
-
-    private void SendWhenDurable(Message message) => _sendWhenDurable.Add(Signed(message));
-
-    private Message Signed(Message message) => message with { SenderStart = _settings.StartCount };
 }

@@ -13,7 +13,7 @@ internal sealed class LogMatching(GroupLedger ledger) : IInvariant
 
     public string? OnSent(SimulatedServer sender, Message message)
     {
-        if (message is not AppendRequest { Entries.Count: > 0 } append)
+        if (message is not AppendRequest { Entries.Count: > 0, IsRemovalNotice: false } append)
             return null;
         return FindViolation(sender, append.Entries, append.PreviousTerm);
     }
