@@ -113,7 +113,7 @@ public class ReadTests
     }
 
     /// <summary>B9 27, B2 test_read_barrier: while joint both quorums confirm, whichever is first; another configuration gives the open
-    /// round a new number. Planted: eng/defects/P01-joint-reads-ask-the-new-set-alone.defect, P02-joint-reads-ask-the-old-set-alone.defect</summary>
+    /// round a new number. Planted: eng/defects/P01-joint-reads-ask-the-new-set-alone.defect, eng/defects/P02-joint-reads-ask-the-old-set-alone.defect</summary>
     [Theory]
     [InlineData(new[] { 4, 5 }, 2)]
     [InlineData(new[] { 2, 3 }, 4)]

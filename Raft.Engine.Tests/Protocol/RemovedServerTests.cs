@@ -225,7 +225,8 @@ public class RemovedServerTests
         Assert.Equal(Standing.Member, cluster[1].Protocol.Standing);
     }
 
-    /// <summary>What says nothing to a server that is behind nobody: an old leader's notice does not silence a member.</summary>
+    /// <summary>What says nothing to a server that is behind nobody: an old leader's notice does not silence a member.
+    /// Planted: eng/defects/P14-notice-outlives-the-log.defect</summary>
     [Fact]
     public void A_notice_does_not_silence_a_server_whose_log_goes_beyond_it()
     {

@@ -110,7 +110,8 @@ public class ReplacementTests
         cluster.TickUntilSettledOn(1, 2, 3, 5);
     }
 
-    /// <summary>Whatever an earlier release's leader appends: a follower does not take it, and the group goes on under another one.</summary>
+    /// <summary>Whatever an earlier release's leader appends: a follower does not take it, and the group goes on under another one.
+    /// Planted: eng/defects/P16-configuration-without-voters-is-taken.defect</summary>
     [Fact]
     public void A_follower_takes_no_configuration_without_voters()
     {

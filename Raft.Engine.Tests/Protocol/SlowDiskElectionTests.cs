@@ -7,7 +7,7 @@ namespace Raft.Engine.Tests.Protocol;
 public class SlowDiskElectionTests
 {
     /// <summary>A candidate that begins a new term while its own vote is still on the way to the disk never leads, however long it goes
-    /// on. Planted: eng/defects/P03-slow-disk-restarts-elections.defect</summary>
+    /// on.</summary>
     [Theory]
     [InlineData(1, 22)]
     [InlineData(3, 6)]
@@ -30,7 +30,8 @@ public class SlowDiskElectionTests
         Assert.Equal(term, cluster.Leader.Protocol.CurrentTerm);
     }
 
-    /// <summary>The candidate's disk is fast, those of the voters are not: their votes come when it has begun to ask again.</summary>
+    /// <summary>The candidate's disk is fast, those of the voters are not: their votes come when it has begun to ask again.
+    /// Planted: eng/defects/P15-votes-of-an-earlier-attempt-are-forgotten.defect</summary>
     [Fact]
     public void Votes_that_come_late_still_count()
     {
@@ -55,7 +56,7 @@ public class SlowDiskElectionTests
         cluster.TickUntil(() => cluster.LeaderOrNull is { } leader && leader.Id != IdOf(2), ticksMax: 60);
     }
 
-    /// <summary>It starts again and again and its one write takes for ever: one term, one vote.</summary>
+    /// <summary>It starts again and again and its one write takes for ever: one term, one vote. Planted: eng/defects/P03-slow-disk-restarts-elections.defect</summary>
     [Fact]
     public void A_sole_voter_keeps_its_term_until_its_vote_is_durable()
     {

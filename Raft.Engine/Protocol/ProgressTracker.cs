@@ -26,6 +26,18 @@ internal sealed class ProgressTracker
 
     public bool HasJoining { get; private set; }
 
+    /// <summary>Whether there are any of <see cref="LostData"/>; asked at each tick, so it allocates nothing.</summary>
+    public bool HasLostData
+    {
+        get
+        {
+            bool isAny = Self.HasLostData;
+            foreach (Progress peer in Peers)
+                isAny |= peer.HasLostData;
+            return isAny;
+        }
+    }
+
     /// <summary>Members whose disks lost data. Rule 13</summary>
     public IEnumerable<ServerId> LostData => _byId.Values.Where(member => member.HasLostData).Select(member => member.Id);
 

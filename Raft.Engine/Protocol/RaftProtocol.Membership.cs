@@ -178,11 +178,11 @@ public sealed partial class RaftProtocol
     /// </remarks>
     private void RemoveLostData()
     {
-        if (Configuration.IsJoint || ConfigurationIndex > _commitIndex || IsTransferring)
-            return; // one change at a time
+        if (!_tracker!.HasLostData || Configuration.IsJoint || ConfigurationIndex > _commitIndex || IsTransferring)
+            return; // one change at a time; a leader has a tracker
 
         bool isAccusationDue = false;
-        foreach (ServerId accused in _tracker!.LostData) // a leader has a tracker
+        foreach (ServerId accused in _tracker.LostData)
         {
             isAccusationDue |= !Configuration.LostData.Contains(accused);
             if (MembershipRules.Without(Configuration, accused) is not { } step || SilentVotersThatMatter(step.Current).Length > 0)
