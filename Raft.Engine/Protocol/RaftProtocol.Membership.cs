@@ -102,9 +102,7 @@ public sealed partial class RaftProtocol
         IReadOnlyList<Member> next = now.Target;
         if (next.Count > 0)
         {
-            bool isReady = now.Current.All(member =>
-                member.Kind != MemberKind.Joining || IsCaughtUp(member.Id) || !next.Any(wanted => wanted.Id == member.Id));
-            if (!isReady)
+            if (!IsReadyFor(now))
                 return;
         }
         else
@@ -120,6 +118,9 @@ public sealed partial class RaftProtocol
         if (MembershipRules.Step(now, next) is { IsAllowed: true } step)
             AppendConfiguration(step, _log.LastTimeMs);
     }
+
+    private bool IsReadyFor(Configuration now) => now.Current.All(member =>
+        member.Kind != MemberKind.Joining || IsCaughtUp(member.Id) || !now.Target.Any(wanted => wanted.Id == member.Id));
 
     private bool IsCaughtUp(ServerId server) =>
         _tracker!.Find(server) is { CaughtUpRounds: >= RoundsToVote } && _liveness.IsAlive(server); // a leader has a tracker
