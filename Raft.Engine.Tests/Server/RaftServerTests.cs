@@ -306,7 +306,7 @@ public sealed class RaftServerTests
     public void An_error_in_the_handling_of_one_call_is_its_own() => Cluster.Run(1, seed: 127, async cluster =>
     {
         Member leader = await cluster.LeaderAsync();
-        var error = new NullReferenceException("a bug");
+        var error = new InvalidCastException("a bug");
         var call = new FaultyCall(leader.Server, error);
 
         leader.Server.Submit(call);
