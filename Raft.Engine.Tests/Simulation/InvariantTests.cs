@@ -197,6 +197,11 @@ public class InvariantTests
         ServerStatus before = Leads(a, Two);
         Assert.Null(new BoundedMemory().OnStatus(a, before, before));
         Assert.NotNull(new BoundedMemory().OnStatus(a, before, before with { AdmittedBytes = 1L << 40 }));
+        Assert.NotNull(new BoundedMemory().OnStatus(a, before, before with { WaitingBytes = 1L << 40 }));
+        Assert.NotNull(new BoundedMemory().OnStatus(a, before, before with { WaitingBytes = -1 }));
+        Assert.NotNull(new BoundedMemory().OnStatus(a, before, before with { PendingCalls = 1 << 20 }));
+        Assert.NotNull(new BoundedMemory().OnStatus(a, before, before with { Waiters = 1 << 20 }));
+        Assert.NotNull(new BoundedMemory().OnStatus(a, before, before with { QueuedBatches = 1 << 20 }));
     });
 
     [Fact]

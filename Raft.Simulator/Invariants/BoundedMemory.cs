@@ -11,7 +11,7 @@ internal sealed class BoundedMemory : IInvariant
     private const int WaitersSlack = 3 * 64;
 
     /// <summary>Terms, votes, configurations and requests for votes are written at the limit too: a few at each election.</summary>
-    private const int BatchesSlack = 32;
+    private const int BatchesSlack = 16;
 
     public string? OnStatus(SimulatedServer server, ServerStatus? before, ServerStatus now)
     {
@@ -21,7 +21,7 @@ internal sealed class BoundedMemory : IInvariant
         if (now.AdmittedBytes > admittedMax && now.AdmittedBytes > (before?.AdmittedBytes ?? 0) && before is { Role: Role.Leader } && before.Term == now.Term)
             return $"{server} has admitted {now.AdmittedBytes} bytes; the limit is {admittedMax}";
 
-        long waitingMax = Math.Max(WaitingBytes.LimitOf(settings.MaxWaitingBytes, isCommand: false), WaitingBytes.CallBytes + settings.MaxCommandBytes);
+        long waitingMax = Math.Max(WaitingBytes.LimitOf(settings.MaxWaitingBytes, isCommand: false), WaitingBytes.CallBytes + RunPlan.MaxClientCommandBytes);
         if (now.WaitingBytes < 0 || now.WaitingBytes > waitingMax)
             return $"{server} lets {now.WaitingBytes} bytes of calls wait; the limit is {waitingMax}";
 

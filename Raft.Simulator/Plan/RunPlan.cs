@@ -61,6 +61,9 @@ internal sealed class RunPlan
     public RaftServerSettings ServerSettings { get; }
     public long MaxTotalBytes { get; }
 
+    /// <summary>No command of a client is larger.</summary>
+    public const int MaxClientCommandBytes = 1_200;
+
     /// <summary>No entry is larger, overhead included.</summary>
     public const int MaxEntryBytes = 4 << 10;
 
@@ -101,7 +104,7 @@ internal sealed class RunPlan
         // Not drawn but derived, so that the rest of every run's plan stays as it was.
         return settings with
         {
-            MaxWaitingBytes = settings.MaxUncommittedBytes switch { 5 << 10 => 2 << 10, 64 << 10 => 8 << 10, _ => 16 << 20 },
+            MaxWaitingBytes = settings.MaxUncommittedBytes switch { 5 << 10 => 800, 64 << 10 => 8 << 10, _ => 16 << 20 },
             MaxPendingCalls = settings.SnapshotChunkBytes == 300 && settings.MaxApplyEntries == 1 ? 2 : 131_072,
             MaxQueuedBatches = settings.MaxApplyEntries == 1 ? 16 : 1_024,
         };
