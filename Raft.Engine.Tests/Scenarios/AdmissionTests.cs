@@ -365,6 +365,7 @@ public sealed class AdmissionTests
         await cluster.World.UntilAsync(() => leader.Server.Status.WaitingBytes == 0, "they are not counted any more");
     });
 
+    /// <summary>Planted: eng/defects/V07-truncated-entries-stay-charged.defect</summary>
     [Fact]
     public void Entries_that_are_truncated_before_any_batch_names_them_are_released_at_once() => Cluster.Run(3, seed: 104, scenario: async cluster =>
     {

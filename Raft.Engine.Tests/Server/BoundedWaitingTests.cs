@@ -12,6 +12,7 @@ public sealed class BoundedWaitingTests
 {
     private static RaftServerSettings Small(RaftServerSettings settings) => settings with { MaxWaitingBytes = 10 * WaitingBytes.CallBytes };
 
+    /// <summary>Planted: eng/defects/V01-waiting-calls-have-no-limit.defect</summary>
     [Fact]
     public void Writes_that_wait_for_a_leader_are_bounded() => Cluster.Run(3, seed: 411, settings: Small, isStarted: false, scenario: async cluster =>
     {
@@ -125,6 +126,7 @@ public sealed class BoundedWaitingTests
         await large;
     });
 
+    /// <summary>Planted: eng/defects/V04-cancelled-waiters-stay.defect</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -154,6 +156,7 @@ public sealed class BoundedWaitingTests
         await cluster.World.UntilAsync(() => slow.Server.Status.Waiters == 0, "nobody waits any more");
     });
 
+    /// <summary>Planted: eng/defects/V14-lost-answers-to-reads-are-waited-for.defect</summary>
     [Fact]
     public void A_read_whose_answer_is_lost_is_asked_again() => Cluster.Run(
         3, seed: 418, settings: one => one with { ForwardTimeout = TimeSpan.FromSeconds(1) }, scenario: async cluster =>
@@ -168,6 +171,7 @@ public sealed class BoundedWaitingTests
             Assert.Equal(2, asked);
         });
 
+    /// <summary>Planted: eng/defects/V12-results-are-bounded-in-number-alone.defect</summary>
     [Fact]
     public void Results_that_are_kept_for_late_replies_are_bounded_in_bytes()
     {
@@ -196,7 +200,7 @@ public sealed class BoundedWaitingTests
         Assert.Equal((0, 0), (results.Count, results.Bytes));
     }
 
-    /// <summary>A day of messages to a disk that hangs must not fill memory; here it is minutes, and a small limit.</summary>
+    /// <summary>A day of messages to a disk that hangs must not fill memory; here it is minutes, and a small limit. Planted: eng/defects/V02-disk-queue-has-no-limit.defect</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -257,7 +261,7 @@ public sealed class BoundedWaitingTests
             Assert.Equal("c199", leader.Applied[^1]);
         });
 
-    /// <summary>It hears of no leader, so it asks for votes again and again: none of that may pile up before the disk.</summary>
+    /// <summary>It hears of no leader, so it asks for votes again and again: none of that may pile up before the disk. Planted: eng/defects/V03-elections-go-on-before-a-full-disk-queue.defect</summary>
     [Fact]
     public void A_server_that_is_alone_with_a_disk_that_hangs_queues_no_more_than_the_limit() => Cluster.Run(
         3, seed: 421, settings: one => one with { MaxQueuedBatches = 16 }, scenario: async cluster =>

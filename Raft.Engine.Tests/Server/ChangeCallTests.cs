@@ -232,6 +232,7 @@ public sealed class ChangeCallTests
     private static Raft.Engine.Protocol.Member Unencodable { get; } =
         new(new NodeId("n9"), new StorageId(9), MemberKind.Voter, "http://\ud800:1", "");
 
+    /// <summary>Planted: eng/defects/V13-unencodable-members-are-let-in.defect</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

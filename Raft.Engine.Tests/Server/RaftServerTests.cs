@@ -210,6 +210,7 @@ public sealed class RaftServerTests
         Assert.Superset(new HashSet<string> { "raft.entries.added", "raft.messages.sent", "raft.messages.received", "raft.entries.applied", "raft.reads", "raft.batches" }, counters);
     });
 
+    /// <summary>Planted: eng/defects/V11-second-start-is-taken.defect</summary>
     [Fact]
     public void A_second_start_is_refused_and_the_server_continues() => Cluster.Run(3, seed: 123, async cluster =>
     {
@@ -221,6 +222,7 @@ public sealed class RaftServerTests
         await Expect.FailsAsync<InvalidOperationException>(leader.Server.StartAsync(default));
     });
 
+    /// <summary>Planted: eng/defects/V09-callbacks-escape-from-the-stop.defect</summary>
     [Fact]
     public void Callbacks_that_throw_while_a_server_stops_lose_no_call() => Cluster.Run(3, seed: 124, async cluster =>
     {
@@ -302,6 +304,7 @@ public sealed class RaftServerTests
         Assert.True(server.IsAlive);
     });
 
+    /// <summary>Planted: eng/defects/V08-one-calls-error-stops-the-server.defect</summary>
     [Fact]
     public void An_error_in_the_handling_of_one_call_is_its_own() => Cluster.Run(1, seed: 127, async cluster =>
     {

@@ -210,6 +210,7 @@ public sealed class TransferCallTests
         }
     });
 
+    /// <summary>Planted: eng/defects/V05-unanswered-transfer-is-called-not-submitted.defect</summary>
     [Fact]
     public void A_transfer_whose_answer_is_missing_is_unknown_when_the_server_stops() => Cluster.Run(3, seed: 383, async cluster =>
     {
@@ -225,6 +226,7 @@ public sealed class TransferCallTests
         Assert.Equal(WriteOutcome.Unknown, (await Expect.FailsAsync<StoppedException>(transfer)).Outcome);
     });
 
+    /// <summary>Planted: eng/defects/V06-begun-transfer-is-called-undone.defect</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -245,6 +247,7 @@ public sealed class TransferCallTests
             Assert.Equal(CallRefusal.Stopped, Assert.IsType<CallRefusedReply>(reply).Reason);
     });
 
+    /// <summary>Planted: eng/defects/V10-infinite-time-outs-are-over-at-once.defect</summary>
     [Theory]
     [InlineData(true, false)]
     [InlineData(true, true)]
