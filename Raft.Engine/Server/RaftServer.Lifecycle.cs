@@ -139,10 +139,11 @@ public sealed partial class RaftServer
         _lastTickAt = now;
     }
 
-    /// <summary>The term matters: a new leader names a commit index of before its election until it has committed an entry itself.</summary>
+    /// <summary>What a leader says counts only once it has committed an entry of its own term (<see cref="NoteLeaderCommit"/>): before,
+    /// it knows a commit index of before its election, or none.</summary>
     private void NoteCaughtUp()
     {
-        if (!_hasCaughtUp && _protocol.Leader is not null && _protocol.IsOfCurrentTerm(_appliedIndex) && _freshness.Age <= CaughtUpAgeMax)
+        if (!_hasCaughtUp && _protocol.Leader is not null && _freshness.Age <= CaughtUpAgeMax)
             _hasCaughtUp = true;
     }
 

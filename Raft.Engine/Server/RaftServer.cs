@@ -225,9 +225,8 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     /// <summary>The highest commit index that a leader has named to this server since its start; on the leader, its own. Zero: none yet.</summary>
     public LogIndex LeaderCommitIndex => _freshness.LeaderCommit;
 
-    /// <summary>Since its start this server was level with a leader once: it had applied an entry of the leader's own term, and
-    /// so everything that was committed before, and all that the leader had committed a second before. Its
-    /// state before that may lack any number of acknowledged writes, however small <see cref="CommitIndex"/> makes the lag
+    /// <summary>Since its start this server was level with a leader once: it had applied all that a leader, which had committed an
+    /// entry of its own term, had committed a second before. Its state before that may lack any number of acknowledged writes, however small <see cref="CommitIndex"/> makes the lag
     /// look: a server that starts does not know what is committed.</summary>
     public bool HasCaughtUp => _hasCaughtUp;
 
