@@ -101,7 +101,8 @@ internal static class NodeProcess
         {
             await app.StartAsync();
         }
-        catch (Exception error) when (error is IOException or System.Net.Sockets.SocketException or UnauthorizedAccessException)
+        catch (Exception error) when (error.GetBaseException() is System.Net.Sockets.SocketException
+            || (error is IOException && error.Message.Contains("address already in use", StringComparison.OrdinalIgnoreCase)))
         {
             throw ListenException.Of(error, settings.Endpoints);
         }
