@@ -93,6 +93,7 @@ public static class RaftHostBuilderExtensions
         services.AddSingleton<AddressExchange>();
         services.AddSingleton<PeerSightings>();
         services.AddSingleton<DiskWatermark>();
+        services.AddSingleton<LogBudget>();
         services.AddSingleton<PeerQuestions>();
         services.AddSingleton<FormationDesk>();
         services.AddSingleton<JoinDesk>();

@@ -31,11 +31,15 @@ public interface IRaftStorage
 
     /// <summary>Writes a new snapshot file, away from the shard's thread: whole and synced, its name too, when the task
     /// completes. Not in force before a <see cref="PersistRequest.Snapshot"/> names it: a restart deletes what is not.</summary>
+    /// <exception cref="Errors.OutOfSpaceException">There is no room for it: nothing is left of it, and nothing else is affected.</exception>
     Task<SnapshotFile> WriteSnapshotAsync(IStateSnapshot picture, CancellationToken cancellation);
 
     /// <summary>Begins to receive a snapshot of another server, or goes on with what came of the same content (index, term, size
     /// and hash) before a break. At most one at a time; a begun one of other content is deleted, and one whose index a
     /// snapshot in force has reached may be.</summary>
+    /// <exception cref="Errors.OutOfSpaceException">There is no room for it: nothing is left of it, and nothing else is affected. The
+    /// receiver's calls may end so too.</exception>
+    /// <exception cref="Errors.OverloadedException">As many as the storage allows are being received: ask again later.</exception>
     ValueTask<ISnapshotReceiver> ReceiveSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation);
 
     /// <summary>Opens a snapshot file for reading; it stays readable until disposed, also when a newer one takes its place.</summary>

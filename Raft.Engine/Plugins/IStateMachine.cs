@@ -19,6 +19,10 @@ namespace Raft.Engine.Plugins;
 /// </remarks>
 public interface IStateMachine
 {
+    /// <summary>Whether a command only takes away from the state. A leader whose disk is nearly full lets such a command pass
+    /// (<see cref="Server.RaftServer.CommandStop"/>). Any thread; decides nothing else. Default: no command does.</summary>
+    bool MakesRoom(ReadOnlySpan<byte> command) => false;
+
     /// <summary>Applies commands in order and gives one result for each, in the same order; null where there is none.
     /// A result reaches the caller only on the node that was asked.</summary>
     /// <param name="commands">At least one; valid until the returned task completes.</param>
@@ -46,6 +50,10 @@ public interface ISizedResult
 /// <summary>A picture of a state machine at one index. Disposed when it is written, or no longer wanted.</summary>
 public interface IStateSnapshot : IDisposable
 {
+    /// <summary>About how many bytes <see cref="WriteAsync"/> will write, so that a storage may refuse one that does not fit before it
+    /// begins. 0, the default: not known.</summary>
+    long EstimatedBytes => 0;
+
     /// <summary>Writes the picture. Called once, from any thread, while commands are being applied: it says nothing of them. The
     /// same state may give other bytes on another server.</summary>
     Task WriteAsync(Stream target, CancellationToken cancellation);

@@ -60,7 +60,7 @@ public sealed partial class RaftServer
         LogIndex newest = _protocol.Snapshot?.Index ?? LogIndex.Zero;
         if (_appliedIndex <= newest)
             return;
-        if (IsSnapshotDue || (_snapshotCalls.Count > 0 && _snapshotCalls.Exists(call => call.Index > newest)))
+        if ((IsSnapshotDue && (_snapshotRetryAt == 0 || _shard.Time.GetTimestamp() >= _snapshotRetryAt)) || (_snapshotCalls.Count > 0 && _snapshotCalls.Exists(call => call.Index > newest)))
         {
             _takingSnapshot = TakeSnapshotAsync();
             StopOnFailure(_takingSnapshot);
@@ -73,12 +73,22 @@ public sealed partial class RaftServer
         Invariant.Holds(index <= _protocol.DurableIndex);
         long since = _shard.Time.GetTimestamp();
         _isTakingSnapshot = true;
-        _bytesSinceSnapshot = 0;
         (Term term, Configuration configuration, LogIndex configurationIndex) = _protocol.DescribeSnapshot(index);
         SchedulePoll();                 // that one is being taken is to be seen
+        long bytesBefore = _bytesSinceSnapshot;
+        _bytesSinceSnapshot = 0;
         SnapshotFile file;
-        using (IStateSnapshot picture = _stateMachine.TakeSnapshot())
+        try
+        {
+            using IStateSnapshot picture = _stateMachine.TakeSnapshot();
             file = await _storage.WriteSnapshotAsync(picture, _stopping.Token);
+        }
+        catch (OutOfSpaceException error)
+        {
+            OnSnapshotAbandoned(error, bytesBefore);
+            return;
+        }
+
         if (_stopReason is not null)
             return;
 
@@ -86,6 +96,7 @@ public sealed partial class RaftServer
         _metrics.OnSnapshotTaken(taken);
         _logger.SnapshotTaken(GroupId, index, term, file.SizeBytes, taken.TotalSeconds);
         _isTakingSnapshot = false;
+        _snapshotRetryAt = 0;
         _protocol.OnSnapshotTaken(new SnapshotDescriptor(
             file.SnapshotId, index, term, configuration, configurationIndex, file.SizeBytes, file.Hash)
         {
@@ -94,6 +105,20 @@ public sealed partial class RaftServer
         SchedulePoll();
         if (!_isApplying)
             TakeSnapshotIfDue();        // somebody may have asked meanwhile
+    }
+
+    /// <summary>The log stays as it is, and grows on until there is room: the state it leads to is not in danger.</summary>
+    private void OnSnapshotAbandoned(OutOfSpaceException error, long bytesBefore)
+    {
+        _isTakingSnapshot = false;
+        if (_stopReason is not null)
+            return;
+
+        _bytesSinceSnapshot += bytesBefore;
+        _snapshotRetryAt = _shard.Time.GetTimestamp() + (long)(Settings.SnapshotRetry.TotalSeconds * _shard.Time.TimestampFrequency);
+        foreach (SnapshotCall call in (SnapshotCall[])[.. _snapshotCalls])
+            End(call, error);
+        SchedulePoll();
     }
 
     private void OnSnapshotDurable(SnapshotDescriptor snapshot)

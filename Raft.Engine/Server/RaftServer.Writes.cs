@@ -119,7 +119,7 @@ public sealed partial class RaftServer
     private CommandRefusal? RefusalOf(IAppend append, out bool mustWait)
     {
         mustWait = false;
-        if (CommandStop is { } reason)
+        if (CommandStop is { } reason && !(LetsDeletionsPass && _stateMachine.MakesRoom(append.Command.Span)))
             return new CommandRefusal(CallRefusal.OutOfSpace, reason);
         if (_gate is null)
             return null;

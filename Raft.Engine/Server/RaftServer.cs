@@ -92,6 +92,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private long _lastTickAt;           // 0: there was none
     private readonly QuietLeader _quiet = new();
     private volatile string? _commandStop;
+    private volatile bool _letsDeletionsPass;
 
     // Snapshots
     private readonly SnapshotTransfers _transfers;
@@ -101,6 +102,7 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
     private bool _isTakingSnapshot;
     private Task _takingSnapshot = Task.CompletedTask;
     private long _bytesSinceSnapshot;                       // of the log, applied since the last one
+    private long _snapshotRetryAt;                          // after one that found no room; 0: there was none
 
     // Membership and leadership
     private readonly List<LocalChange> _changes = [];
@@ -181,6 +183,16 @@ public sealed partial class RaftServer : IRaftRpcHandler, IAsyncDisposable
         get => _commandStop;
         set => _commandStop = value;
     }
+
+    /// <summary>Whether commands that make room (<see cref="IStateMachine.MakesRoom"/>) pass while others are stopped. Any thread.</summary>
+    public bool LetsDeletionsPass
+    {
+        get => _letsDeletionsPass;
+        set => _letsDeletionsPass = value;
+    }
+
+    /// <summary>Bytes by which the log has grown, as far as it is applied, since the newest snapshot: about what taking one would let go. Any thread.</summary>
+    public long LogBytesSinceSnapshot => Volatile.Read(ref _bytesSinceSnapshot);
 
     /// <summary>The time since this server last knew that it had applied everything that its leader had committed; null when it
     /// never did. On the leader itself, since a quorum last followed it: it may have been deposed without knowing. While the

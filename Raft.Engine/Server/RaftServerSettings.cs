@@ -85,6 +85,9 @@ public sealed record RaftServerSettings
     /// <summary>A snapshot is taken at the latest when the log has grown by this many bytes since the last one, however large that one was.</summary>
     public long MaxLogDiskBytes { get; init; } = 1L << 30;
 
+    /// <summary>After one that found no room on the disk the next snapshot that is due is not tried before this time has passed.</summary>
+    public TimeSpan SnapshotRetry { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Bytes of a snapshot in one chunk.</summary>
     public int SnapshotChunkBytes { get; init; } = 512 << 10;
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 
@@ -184,6 +185,11 @@ internal sealed class SnapshotReception(RaftServer server, IRaftStorage storage,
         catch (OperationCanceledException)
         {
             // Refused: it was aborted, or storage has given it up, since a snapshot of our own covers as much.
+            await CloseAsync();
+        }
+        catch (RaftException error) when (error is OutOfSpaceException or OverloadedException)
+        {
+            // Refused: the leader asks again. Storage has said what is the matter.
             await CloseAsync();
         }
         catch (InvalidDataException error)

@@ -8,10 +8,13 @@ internal sealed class HealthEndpoints(Readiness readiness)
     /// <summary>The process answers: nothing else may make a supervisor kill it.</summary>
     public static Task LiveAsync(HttpContext context) => Answers.WriteBytesAsync(context, StatusCodes.Status200OK, "text/plain", "ok\n"u8.ToArray());
 
-    /// <summary>Can take writes; if not, why not.</summary>
+    /// <summary>Can take writes; if not, why not. With <c>?exclude=space</c> a disk without room does not count.</summary>
     public Task ReadyAsync(HttpContext context)
     {
-        ReadinessReport report = readiness.Now();
+        string? exclude = Query.Text(context.Request, "exclude");
+        if (exclude is not null and not "space")
+            throw new ProblemException(Problems.BadRequest("bad-query", $"exclude is '{exclude}'; allowed: space."));
+        ReadinessReport report = readiness.Now(excludesSpace: exclude is not null);
         context.Response.Headers.CacheControl = "no-store";
         if (!report.IsReady)
             return Problems.NotReady(report.Reasons).WriteAsync(context);

@@ -129,9 +129,9 @@ internal static class Routes
     {
         (int, Type)[] ready = [(200, typeof(ReadyDocument))];
         Map(routes, ["GET"], "/livez", HealthEndpoints.LiveAsync, new OperationInfo("getLive", "The process answers; never depends on a quorum.", "health", [], [200], ["verbose"], Bytes: "text/plain"));
-        Map(routes, ["GET"], "/readyz", health.ReadyAsync, new OperationInfo("getReady", "This node can take writes; if not, why not.", "health", ready, null, ["verbose"], Bytes: "text/plain"));
+        Map(routes, ["GET"], "/readyz", health.ReadyAsync, new OperationInfo("getReady", "This node can take writes; if not, why not.", "health", ready, null, ["verbose", "exclude"], Bytes: "text/plain"));
         Map(routes, ["GET"], "/problems", ProblemsPage.GetAsync, new OperationInfo("getProblems", "What the type of each problem means.", "health", [], [200], Bytes: "text/plain"));
-        Map(routes, ["GET"], "/healthz", health.ReadyAsync, new OperationInfo("getHealth", "The same as readyz.", "health", ready, null, ["verbose"], Bytes: "text/plain"));
+        Map(routes, ["GET"], "/healthz", health.ReadyAsync, new OperationInfo("getHealth", "The same as readyz.", "health", ready, null, ["verbose", "exclude"], Bytes: "text/plain"));
     }
 
     private static void Map(IEndpointRouteBuilder routes, string[] methods, string pattern, RequestDelegate handler, OperationInfo info) =>

@@ -17,7 +17,7 @@ namespace Raft.Host.Hosting;
 /// </remarks>
 internal sealed class Caretaker(
     NodeSettings settings, NodeAddresses addresses, GroupRegistry groups, GroupsHost host, PeerTransport peers, PeerQuestions questions,
-    PeerSightings sightings, NodeDrain drain, DiskWatermark disk, OwnAddressCorrection ownAddress, AddressExchange exchange, TimeProvider time, ILogger<Caretaker> log)
+    PeerSightings sightings, NodeDrain drain, DiskWatermark disk, LogBudget logBudget, OwnAddressCorrection ownAddress, AddressExchange exchange, TimeProvider time, ILogger<Caretaker> log)
 {
     private static readonly TimeSpan Round = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -54,6 +54,8 @@ internal sealed class Caretaker(
                 foreach (HostedGroup group in groups.All)
                     CareFor(group, cancellation);
                 Spread(cancellation);
+                foreach (HostedGroup group in logBudget.Look())
+                    Begin(group.Id, "snapshot", token => group.Server.TriggerSnapshotAsync(token), cancellation);
             }
             while (await timer.WaitForNextTickAsync(cancellation));
         }

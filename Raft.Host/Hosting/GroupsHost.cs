@@ -15,7 +15,8 @@ namespace Raft.Host.Hosting;
 /// when the first group's log names it: then its configuration is written here, if it names this server. One that does not
 /// starts empty, and waits to be made a member.</remarks>
 internal sealed class GroupsHost(
-    NodeSettings settings, GroupRegistry groups, PeerTransport peers, StateMachineFactory factory, MemoryBudget inFlight, StateBudget states, IServiceProvider services, ILoggerFactory logs) : IAsyncDisposable
+    NodeSettings settings, GroupRegistry groups, PeerTransport peers, StateMachineFactory factory, MemoryBudget inFlight, StateBudget states,
+    DiskWatermark disk, LogBudget logBudget, IServiceProvider services, ILoggerFactory logs) : IAsyncDisposable
 {
     // Opening is disk reads on one thread; a few at a time keep it busy.
     private const int OpenAtOnce = 8;
@@ -35,6 +36,8 @@ internal sealed class GroupsHost(
     public async Task StartAsync(NodeStore store, PersistedState first, CancellationToken cancellation)
     {
         _store = store;
+        disk.Attach(store);
+        logBudget.Attach(store);
         _self = new ServerId(new NodeId(settings.Raft.NodeId), store.StorageId);
         _shards = new ShardSet(settings.Raft.Shards == 0 ? Environment.ProcessorCount : settings.Raft.Shards, TimeProvider.System);
         await StartAsync(groups.FirstId, first, cancellation);
@@ -115,7 +118,7 @@ internal sealed class GroupsHost(
                 Gate = gate,
                 MetricsLabel = groups.LabelOf(group),
             },
-            ServerSettings.Of(settings.Raft, _self, store.StartCount));
+            ServerSettings.Of(settings.Raft, _self, store.StartCount, logBudget.TrailingBytesMax));
 
         await server.StartAsync(cancellation);
         groups.Add(new HostedGroup(group, server, machine) { Gate = gate });

@@ -53,11 +53,17 @@ internal static partial class HostingLog
     [LoggerMessage(2217, LogLevel.Debug, "Group {Group}: leadership was not handed over: {Reason}")]
     public static partial void HandOverFailed(this ILogger logger, GroupId group, string reason);
 
-    [LoggerMessage(2218, LogLevel.Warning, "The disk of {Directory} is nearly full: {Free} bytes are free, below Raft:Limits:MinFreeDiskBytes = {Min}. This node leads nothing that another could lead, and takes no commands else. Free space, or make it larger")]
-    public static partial void LacksSpace(this ILogger logger, string directory, long free, long min);
+    [LoggerMessage(2218, LogLevel.Warning, "The disk of {Directory} is nearly full: {Free} bytes are free and {Reusable} in the data file can be used again; Raft:Limits:MinFreeDiskBytes is {Min}. This node hands over leadership and, where no other voter has space, rejects writes but deletions. Free up disk space or enlarge the volume")]
+    public static partial void LacksSpace(this ILogger logger, string directory, long free, long reusable, long min);
 
     [LoggerMessage(2219, LogLevel.Information, "The disk of {Directory} has {Free} bytes free again: commands are taken")]
     public static partial void HasSpaceAgain(this ILogger logger, string directory, long free);
+
+    [LoggerMessage(2220, LogLevel.Information, "Logs and snapshots of all groups take {Bytes} bytes, more than Raft:Limits:MaxTotalLogDiskBytes = {Budget}: taking a snapshot of group {Group}, whose log has grown by {LogBytes} bytes")]
+    public static partial void LogBudgetExceeded(this ILogger logger, long bytes, long budget, GroupId group, long logBytes);
+
+    [LoggerMessage(2221, LogLevel.Warning, "Logs and snapshots of all groups take {Bytes} bytes, more than Raft:Limits:MaxTotalLogDiskBytes = {Budget}, and no snapshot would let go of much: it is the snapshots themselves. Raise the limit, or delete data")]
+    public static partial void LogBudgetCannotBeHeld(this ILogger logger, long bytes, long budget);
 
     [LoggerMessage(2230, LogLevel.Warning, "The settings do not fit this machine: {Warning}")]
     public static partial void SettingsWarning(this ILogger logger, string warning);

@@ -8,7 +8,7 @@ namespace Raft.Host.Hosting;
 /// <summary>What the options mean to the engine.</summary>
 internal static class ServerSettings
 {
-    public static RaftServerSettings Of(RaftOptions options, ServerId self, long startCount) => new()
+    public static RaftServerSettings Of(RaftOptions options, ServerId self, long startCount, long trailingBytesMax) => new()
     {
         Protocol = new ProtocolSettings
         {
@@ -20,7 +20,7 @@ internal static class ServerSettings
             MaxAppendBytes = options.Limits.MaxAppendBytes,
             MaxCacheBytes = options.Limits.MaxCacheBytes,
             SnapshotTrailingEntries = options.Limits.SnapshotTrailingEntries,
-            SnapshotTrailingBytes = options.Limits.SnapshotTrailingBytes,
+            SnapshotTrailingBytes = Math.Min(options.Limits.SnapshotTrailingBytes, trailingBytesMax),
         },
         Tick = TimeSpan.FromMilliseconds(options.TickMs),
         RandomSeed = Random.Shared.Next(),

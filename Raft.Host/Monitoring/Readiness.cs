@@ -20,14 +20,15 @@ public sealed record ReadinessReport(NodePhase Phase, IReadOnlyList<string> Reas
 }
 
 /// <summary>Ready means, in every group: the node is a member, and not one that still joins; a leader is known; since its start the
-/// node was level with the leader once, and is not far behind now; the state is that of the others. And the node is not draining.
+/// node was level with the leader once, and is not far behind now; the state is that of the others;
+/// and commands are not refused for lack of disk space. And the node is not draining.
 /// Liveness is another matter.</summary>
 /// <remarks>
 /// A rolling restart waits for this before it stops the next node. So a node that has just started is ready only once the
 /// cluster has it back: it holds what is committed, and its acknowledgements reach the leader. After that only a leader
 /// that is not known, or a long lag, takes readiness away, so that load does not make it flap.
 /// </remarks>
-public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain drain, PeerTransport peers)
+public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain drain, PeerTransport peers, DiskWatermark disk)
 {
     /// <summary>Committed entries that may be missing in the state machine.</summary>
     internal const long LagMax = 10_000;
@@ -37,7 +38,8 @@ public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain d
 
     private readonly ConcurrentDictionary<GroupId, Progress> _progress = new();
 
-    public ReadinessReport Now()
+    /// <param name="excludesSpace">Leaves out that commands are refused for lack of disk space: who asks wants to read or to delete.</param>
+    public ReadinessReport Now(bool excludesSpace = false)
     {
         NodeState.Snapshot now = state.Now;
         if (now.Phase != NodePhase.Running)
@@ -53,6 +55,8 @@ public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain d
             // Taken out of one group on purpose, it is as good a node for the others; taken out of the first, it is out.
             if (group.Id == groups.FirstId || !group.Server.Status.IsRemoved)
                 AddReasons(group, reasons);
+            if (!excludesSpace && disk.RefusalOf(group.Server) is { } refusal)
+                reasons.Add($"Group {group.Id}: commands are refused for lack of disk space (507): {refusal} Reads and administration go on; ?exclude=space leaves this out.");
         }
 
         return new ReadinessReport(now.Phase, reasons)

@@ -122,12 +122,17 @@ public sealed class LimitsOptions
     /// <summary>Recent entries kept in memory for lagging peers, per group. Default 8 MiB, or a 48th of the memory, divided by the groups.</summary>
     public long MaxCacheBytes { get; set; } = 8L << 20;
 
-    /// <summary>With less free space than this on the data directory's file system a node leads nothing that another could lead, and takes
-    /// no commands where it leads all the same (507). It reads on, and follows on. 0: never. Default 128 MiB.</summary>
+    /// <summary>With less free space than this on the data directory's file system, free pages of the data file included, a node leads nothing
+    /// that another could lead, and takes no commands but deletions where it leads all the same (507). It reads on, and follows on. 0: never.
+    /// Default 128 MiB.</summary>
     public long MinFreeDiskBytes { get; set; } = 128L << 20;
 
     /// <summary>A snapshot is taken at the latest when a group's log on disk has grown by this since the last one. Default 1 GiB.</summary>
     public long MaxLogDiskBytes { get; set; } = 1L << 30;
+
+    /// <summary>Logs and snapshots of all groups of this node together; above it the group whose log has grown most takes a snapshot, one after
+    /// the other. 0, the default: a quarter of the data directory's file system.</summary>
+    public long MaxTotalLogDiskBytes { get; set; }
 
     /// <summary>And not before it has grown by this. Default 64 MiB.</summary>
     public long SnapshotFloorBytes { get; set; } = 64L << 20;

@@ -41,6 +41,8 @@ public sealed class RaftOptionsValidator : IValidateOptions<RaftOptions>
         Require(limits.MaxCacheBytes >= 0, "Limits:MaxCacheBytes", limits.MaxCacheBytes, "0 or more");
         Require(limits.MinFreeDiskBytes >= 0, "Limits:MinFreeDiskBytes", limits.MinFreeDiskBytes, "0 (never) or more");
         Require(limits.MaxLogDiskBytes >= 1 << 20, "Limits:MaxLogDiskBytes", limits.MaxLogDiskBytes, $"{1 << 20} or more");
+        Require(limits.MaxTotalLogDiskBytes == 0 || limits.MaxTotalLogDiskBytes >= 64 << 20, "Limits:MaxTotalLogDiskBytes", limits.MaxTotalLogDiskBytes,
+            $"0 (a quarter of the file system) or {64 << 20} or more");
         Require(limits.SnapshotFloorBytes >= 0 && limits.SnapshotFloorBytes <= limits.MaxLogDiskBytes, "Limits:SnapshotFloorBytes", limits.SnapshotFloorBytes,
             $"0 to MaxLogDiskBytes = {limits.MaxLogDiskBytes}");
         Require(limits.SnapshotTrailingEntries >= 0, "Limits:SnapshotTrailingEntries", limits.SnapshotTrailingEntries, "0 or more");

@@ -76,6 +76,8 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
         return applied;
     }
 
+    public bool MakesRoom(ReadOnlySpan<byte> command) => Inner.MakesRoom(command);
+
     public IStateSnapshot TakeSnapshot()
     {
         var header = new GroupSnapshotHeader(_appliedIndex, _checkedThrough, [.. _records.All], _createdGroups, TimeOffsetMs);
@@ -250,6 +252,8 @@ public sealed class GroupStateMachine(GroupId group, IStateMachine inner, ILogge
     /// <summary>The host's part first, then the inner picture to the end of the stream.</summary>
     private sealed class Picture(GroupSnapshotHeader header, IStateSnapshot inner) : IStateSnapshot
     {
+        public long EstimatedBytes => inner.EstimatedBytes;
+
         public async Task WriteAsync(Stream target, CancellationToken cancellation)
         {
             await header.WriteAsync(target, cancellation);

@@ -69,6 +69,9 @@ public sealed partial class Store : IStateMachine, IHashedState, IMeasuredState,
 
     public int StateHashVersion => StateMachine.StateHash.Version;
 
+    /// <summary>Deletions do. The outcome that an Idempotency-Key has from then on is bounded like all of them.</summary>
+    public bool MakesRoom(ReadOnlySpan<byte> command) => StoreCommands.TryRead(command, out StoreCommand read, out _) && read.Kind == CommandKind.Delete;
+
     public IStateSnapshot TakeSnapshot() => TakeSnapshot(SectionWriter.DefaultSectionBytes, StoreSnapshot.DefaultSliceKeys);
 
     /// <summary>A picture with sections and slices of another size, for tests and benchmarks.</summary>

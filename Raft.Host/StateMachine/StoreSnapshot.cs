@@ -12,6 +12,8 @@ internal sealed class StoreSnapshot : IStateSnapshot
     /// <summary>How many keys are visited while the lock is held.</summary>
     internal const int DefaultSliceKeys = 256;
 
+    private const int JournalOverheadBytes = 40, KeyOverheadBytes = 40, OutcomeBytes = 120;
+
     private readonly Lock _lock;
     private readonly StoreState _state;
     private readonly Action _closed;
@@ -34,8 +36,13 @@ internal sealed class StoreSnapshot : IStateSnapshot
         _forgottenThroughMs = state.Idempotency.ForgottenThroughMs;
         _journal = state.Journal.TakePicture();
         _outcomes = state.Idempotency.TakePicture();
+        EstimatedBytes = state.Journal.Bytes + (JournalOverheadBytes * (_journal.Next - _journal.First))
+            + state.Map.Bytes + (KeyOverheadBytes * (long)state.Map.Count) + (OutcomeBytes * (_outcomes.Next - _outcomes.First));
         _walk = state.Map.BeginWalk(state.AppliedIndex);
     }
+
+    /// <summary>Of journal and keys, with about what each takes beside its content.</summary>
+    public long EstimatedBytes { get; }
 
     internal int SectionBytes { get; init; } = SectionWriter.DefaultSectionBytes;
     internal int SliceKeys { get; init; } = DefaultSliceKeys;

@@ -94,6 +94,7 @@ internal sealed class CheckpointCopies(IStorageFile copy0, IStorageFile copy1, u
     {
         IStorageFile file = FileOf(Number + 1);
         int tableBytes = TableBytes(pages.Count), filled = 0;
+        file.Reserve(0, BodyAt + tableBytes + ((long)pages.Count * PageBytes));     // the header too: it must not find the disk full
         long at = BodyAt;
         byte[] table = new byte[tableBytes];
         int entry = 0;

@@ -3,11 +3,13 @@ using Raft.Engine.Errors;
 namespace Raft.Host.Storage;
 
 /// <summary>
-/// LiteDB's data file: a checkpoint is written whole or not at all. Write collects pages; Flush writes them first into one
+/// LiteDB's data file: a checkpoint is written whole or not at all. Write collects pages; <see cref="WriteCollected"/> writes them first into one
 /// of two copy files, then a header that makes the copy count, then in place. Every page carries a checksum in its
 /// bytes 14-17, which LiteDB leaves at 0xFFFFFFFF in what a checkpoint writes; that it is the page of the last checkpoint, and not of one
 /// before, is known by <see cref="PageHashes"/>.
 /// </summary>
+/// <remarks>LiteDB must see no failing write: it hangs after one. So it only collects, and where the disk has no room the pages
+/// stay collected, are read from there, and are written later. Until then the write-ahead log holds what is in them.</remarks>
 internal sealed class CheckpointStream : Stream
 {
     public const int PageBytes = 8192;
@@ -20,6 +22,7 @@ internal sealed class CheckpointStream : Stream
     private readonly byte[] _piece;
     private long _dataLength;
     private long _collectedEnd;
+    private long _reservedEnd;
     private long _position;
 
     private CheckpointStream(IStorageFile data, CheckpointCopies? copies, int pieceBytes, Action<long, long> onWritten)
@@ -102,6 +105,7 @@ internal sealed class CheckpointStream : Stream
     /// <summary>Set when a write, read or sync failed. LiteDB may swallow exceptions, so its caller looks here.</summary>
     public Exception? Failure { get; private set; }
 
+    /// <summary>Pages wait for <see cref="WriteCollected"/>.</summary>
     public bool HasCollected => _collected.Count > 0;
 
     public override bool CanRead => true;
@@ -145,17 +149,23 @@ internal sealed class CheckpointStream : Stream
         }
     }
 
+    /// <summary>LiteDB has written all pages of a checkpoint.</summary>
+    public override void Flush() => Flushes++;
+
     /// <summary>The checkpoint: copy, header, in place; each durable before the next begins.</summary>
-    public override void Flush()
+    /// <exception cref="StorageFailedException">Without <see cref="Failure"/>: there was no room for it. Nothing that counts was
+    /// changed, and it may be called again.</exception>
+    public void WriteCollected()
     {
-        Flushes++;
         FlushedPages = _collected.Count;
         if (_collected.Count == 0)
             return;
 
+        long checkpoint = Number;
         try
         {
             FillGap();
+            ReserveRoom();
             foreach ((long number, byte[] page) in _collected)
             {
                 ulong hash = PageHashes.Of(number, page);
@@ -166,6 +176,10 @@ internal sealed class CheckpointStream : Stream
             if (_copies is not null)
                 _onWritten(_copies.Write(_collected, Hashes, WalPosition), 0);
             WriteInPlace(_collected);
+        }
+        catch (StorageFailedException error) when (error is { IsOutOfSpace: true, Operation: "fallocate" or "pwrite" } && _copies is not null && Number == checkpoint)
+        {
+            throw;      // the header of this checkpoint was not touched, and no page in place
         }
         catch (Exception error)
         {
@@ -190,6 +204,15 @@ internal sealed class CheckpointStream : Stream
 
     /// <summary>Not here: LiteDB disposes its streams after errors too. The owner closes the files.</summary>
     protected override void Dispose(bool disposing) => base.Dispose(disposing: false);
+
+    /// <summary>Once the header of the copy counts, the pages in place must find room; so it is taken before.</summary>
+    private void ReserveRoom()
+    {
+        if (_collectedEnd <= _reservedEnd || _collectedEnd <= _dataLength)
+            return;
+        _data.Reserve(0, _collectedEnd);
+        _reservedEnd = _collectedEnd;
+    }
 
     /// <summary>Every page of the file, but those that are about to be written over.</summary>
     private void ReadAll(int pages, SortedDictionary<long, byte[]>? over)
@@ -240,6 +263,7 @@ internal sealed class CheckpointStream : Stream
             if (_collected.TryGetValue(number, out byte[]? kept))
             {
                 kept.CopyTo(into);
+                BinaryPrimitives.WriteUInt32LittleEndian(into[ChecksumAt..], NoChecksum);
                 return;
             }
 

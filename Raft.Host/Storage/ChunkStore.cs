@@ -148,14 +148,21 @@ internal sealed class ChunkStore : IDisposable
     }
 
     /// <summary>Writes all into the data file: whole, or not at all.</summary>
+    /// <exception cref="StorageFailedException">When <see cref="CheckpointStream.Failure"/> is null, there was only no room, and
+    /// it may be called again: see <see cref="CheckpointStream.WriteCollected"/>.</exception>
     public void Checkpoint()
     {
-        int flushes = _data.Flushes;
-        _data.WalPosition = Position;
-        _database.Checkpoint();
-        Verify(_data.Failure is null, "a checkpoint failed", _data.Failure);
-        Verify(_log.Length == 0, "LiteDB's log is not empty after a checkpoint");
-        Verify(_data.Flushes == flushes + 1 && !_data.HasCollected, "a checkpoint did not flush exactly once");
+        if (_log.Length > 0)
+        {
+            int flushes = _data.Flushes;
+            _data.WalPosition = Position;
+            _database.Checkpoint();
+            Verify(_data.Failure is null, "a checkpoint failed", _data.Failure);
+            Verify(_log.Length == 0, "LiteDB's log is not empty after a checkpoint");
+            Verify(_data.Flushes == flushes + 1, "a checkpoint did not flush exactly once");
+        }
+
+        _data.WriteCollected();
     }
 
     /// <summary>What is in the chunks that are not on their way out; after <see cref="Verify()"/>.</summary>

@@ -40,8 +40,21 @@ internal sealed class DataDirectory : IDisposable
     /// <summary>Makes a new, empty store: all of it is on the disk before it has its name.</summary>
     public Manifest CreateCurrent(NodeId node, StorageSettings settings)
     {
-        IStorageFiles files = settings.Files;
         string fresh = System.IO.Path.Combine(Path, "new");
+        try
+        {
+            return CreateCurrent(fresh, node, settings);
+        }
+        catch (StorageFailedException error) when (error.IsOutOfSpace)
+        {
+            DeleteUnfinished(settings.Files);       // it would keep the room from whoever makes some
+            throw;
+        }
+    }
+
+    private Manifest CreateCurrent(string fresh, NodeId node, StorageSettings settings)
+    {
+        IStorageFiles files = settings.Files;
         files.CreateDirectory(fresh);
         var manifest = new Manifest(node, new StorageId(new UInt128(settings.Random(), settings.Random())), null, settings.Random(), settings.Random(), settings.SegmentBytes);
 
@@ -86,6 +99,7 @@ internal sealed class DataDirectory : IDisposable
         IStorageFiles files = settings.Files;
         if (!files.DirectoryExists(Current))
             return null;
+        new DiskReserve(Path, settings).ReleaseIfTight();       // this writes little, and a new directory much
         former.Write(files, Path);
 
         string name = System.IO.Path.Combine(Path, "damaged-" + settings.Time.GetUtcNow().ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture)), target = name;

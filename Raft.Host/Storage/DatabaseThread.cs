@@ -36,6 +36,8 @@ internal sealed class DatabaseThread
     private bool _isEnded;
     private long _covered;
     private long _liveBytes;
+    private long _retryAt;                          // of a checkpoint that found no room
+    private volatile StorageFailedException? _shortage;
     private readonly List<WalRecordContent> _taken = [];
 
     /// <summary>What recovery hands over.</summary>
@@ -78,6 +80,9 @@ internal sealed class DatabaseThread
 
     /// <summary>Of the data file, at the last checkpoint; the rest is used again. Any thread.</summary>
     public long LiveBytes => Volatile.Read(ref _liveBytes);
+
+    /// <summary>Set while a checkpoint finds no room on the disk: the write-ahead log keeps everything, until it is full. Any thread.</summary>
+    public StorageFailedException? Shortage => _shortage;
 
     /// <summary>Opens the database on its own thread, and waits for it.</summary>
     public void Open(Func<OpenDatabase> open)
@@ -184,7 +189,9 @@ internal sealed class DatabaseThread
         {
             _database = _open!();                   // Open sets it before the first turn
             _open = null;
-            _covered = _database.Store.Position;
+            _covered = _database.Log.Covered;
+            if (_covered < _database.Store.Position)
+                Checkpoint();                       // recovery found no room for it
             _liveBytes = _database.Store.LiveBytes;
         }
         catch (Exception error)
@@ -213,7 +220,7 @@ internal sealed class DatabaseThread
                 CopyRecords(takeAll: isCheckpointDue);
             if (isIdle)
                 DeleteSome();
-            if (isCheckpointDue || _database.Store.LogBytes >= _settings.DatabaseLogBytes)
+            if (isCheckpointDue || (_shortage is null && _database.Store.LogBytes >= _settings.DatabaseLogBytes))
                 Checkpoint();
             if (!isClosing)
                 return NextTurn.Now;
@@ -244,6 +251,15 @@ internal sealed class DatabaseThread
             isIdle = checkpointIn <= 0;
             isCheckpointDue = _isCheckpointAsked || isIdle || isClosing;
             isCopyDue = _records.Count > 0 && (_waitingBytes >= _settings.CopyBytes || copyIn <= 0 || isCheckpointDue);
+            if (_shortage is not null)
+            {
+                // Records wait in memory, as they do in the log: what a checkpoint must write at once does not grow.
+                isIdle = isCopyDue = false;
+                copyIn = long.MaxValue;
+                checkpointIn = _retryAt - now;
+                isCheckpointDue = checkpointIn <= 0 || isClosing;
+            }
+
             if (isCopyDue || isCheckpointDue || isClosing || _reads.Count > 0)
             {
                 if (isCheckpointDue)
@@ -259,7 +275,7 @@ internal sealed class DatabaseThread
     }
 
     /// <summary>Transaction by transaction, until little or nothing waits.</summary>
-    private void CopyRecords(bool takeAll)
+    private void CopyRecords(bool takeAll, bool isForLoad = false)
     {
         while (true)
         {
@@ -299,8 +315,10 @@ internal sealed class DatabaseThread
             if (isLogWaiting)
                 _database.Log.RoomMade?.Invoke();
 
-            if (_database.Store.LogBytes >= _settings.DatabaseLogBytes)
+            if (_shortage is null && _database.Store.LogBytes >= _settings.DatabaseLogBytes)
                 Checkpoint();
+            if (_shortage is not null && !isForLoad)
+                return;
             if (left == 0 || (!takeAll && waiting < _settings.CopyBytes))
                 return;
             ServeReads();
@@ -321,8 +339,20 @@ internal sealed class DatabaseThread
         if (_database.Store.Position == _covered && _database.Store.LogBytes == 0)
             return;
         long before = Stopwatch.GetTimestamp();
-        _database.Store.Checkpoint();
+        try
+        {
+            _database.Store.Checkpoint();
+        }
+        catch (StorageFailedException error) when (error.IsOutOfSpace && _database.Data.Failure is null)
+        {
+            Postpone(error);
+            return;
+        }
+
         TimeSpan duration = Stopwatch.GetElapsedTime(before);
+        if (_shortage is not null)
+            _logger.CheckpointHasRoom(_database.Directory);
+        _shortage = null;
 
         // Now, and only now, the log's space may be used again.
         _covered = _database.Store.Position;
@@ -332,11 +362,24 @@ internal sealed class DatabaseThread
         _logger.Checkpointed(_database.Data.Number, _database.Data.FlushedPages, _covered, (long)duration.TotalMilliseconds);
     }
 
+    /// <summary>No room for a checkpoint. Nothing is lost: the log holds all of it, and keeps it until one succeeds.</summary>
+    private void Postpone(StorageFailedException error)
+    {
+        if (_shortage is null)
+            _logger.CheckpointLacksRoom(_database.Directory, error.Message);
+        _shortage = error;
+        _metrics.CheckpointPostponed();
+        lock (_gate)
+            _retryAt = NowMs + _settings.SpaceRetryMs;
+        _database.Log.RoomMade?.Invoke();           // who waits for room in order to close waits in vain
+    }
+
     private void CloseCleanly()
     {
         Checkpoint();
         _database.Store.Dispose();
-        _database.Copies.WriteEmpty();
+        if (_shortage is null)
+            _database.Copies.WriteEmpty();
     }
 
     /// <summary>One turn of each read that waits; what is not through goes to the end of the queue.</summary>
@@ -362,7 +405,7 @@ internal sealed class DatabaseThread
                 {
                     // What was completed before, the first configuration above all, must be in what is loaded.
                     if (hasRecords)
-                        CopyRecords(takeAll: true);
+                        CopyRecords(takeAll: true, isForLoad: true);
                     state.TrySetResult(_database.Store.Load(read.Group.Id.Value, read.CacheBytes));
                 }
                 else if (ServeTurn(read))

@@ -21,6 +21,11 @@ public sealed class StorageFailedException : IOException
     /// <summary>0 when the operating system was not what failed.</summary>
     public int Errno { get; }
 
+    /// <summary>No room on the file system, or in the quota. What of it may be given up is given up; see docs/storage.md, "Full disks".</summary>
+    internal bool IsOutOfSpace => Errno is NoSpaceErrno or QuotaErrno;
+
+    internal const int NoSpaceErrno = 28, QuotaErrno = 122;
+
     private static string Describe(string operation, string file, long offset, int errno, Exception? inner)
     {
         string cause = errno != 0 ? SystemErrors.CauseOf(errno) : inner?.Message ?? "a claim about it turned out false";

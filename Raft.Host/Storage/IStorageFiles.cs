@@ -29,6 +29,9 @@ internal interface IStorageFiles
 
     /// <summary>Takes the exclusive lock of a file, made when missing; null when somebody holds it.</summary>
     IDisposable? TryLock(string path);
+
+    /// <summary>Bytes that this process may still write on the file system of a directory; null when it cannot be known.</summary>
+    long? FreeBytes(string directory) => null;
 }
 
 /// <summary>One open file. Used by one thread at a time.</summary>
@@ -45,6 +48,10 @@ internal interface IStorageFile : IDisposable
 
     /// <summary>fdatasync: what was written is on the disk when this returns.</summary>
     void Sync();
+
+    /// <summary>Allocates the room for later writes, without changing content or length, so that they cannot fail for lack of it.</summary>
+    /// <returns>False on a file system that cannot: then nothing is promised.</returns>
+    bool Reserve(long offset, long bytes) => false;
 }
 
 internal static class StorageFilesExtensions
@@ -65,13 +72,36 @@ internal static class StorageFilesExtensions
         if (files.FileExists(temp))
             files.Delete(temp);
 
-        using (IStorageFile file = files.Open(temp, create: true))
+        try
         {
-            file.Write(0, content);
-            file.Sync();
+            using (IStorageFile file = files.Open(temp, create: true))
+            {
+                file.Write(0, content);
+                file.Sync();
+            }
+
+            files.Rename(temp, path);
+        }
+        catch (StorageFailedException error) when (error.IsOutOfSpace)
+        {
+            files.TryDelete(temp);                           // the file of before counts, and the room is needed
+            throw;
         }
 
-        files.Rename(temp, path);
         files.SyncDirectory(Path.GetDirectoryName(path)!);   // a path that we made always has a directory
+    }
+
+    /// <summary>Deletes a file that nothing relies on, if it is there and can be deleted.</summary>
+    public static void TryDelete(this IStorageFiles files, string path)
+    {
+        try
+        {
+            if (files.FileExists(path))
+                files.Delete(path);
+        }
+        catch (StorageFailedException)
+        {
+            // The next start deletes it.
+        }
     }
 }

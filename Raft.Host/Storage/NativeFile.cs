@@ -66,6 +66,20 @@ internal sealed unsafe partial class NativeFile : IStorageFile
     // Never again after a failure: the kernel may have dropped the dirty pages, and a second sync can "succeed".
     public void Sync() => Checked(Native.SyncData(_descriptor), "fdatasync", Path, 0);
 
+    public bool Reserve(long offset, long bytes)
+    {
+        while (Native.Allocate(_descriptor, Native.KeepSize, offset, bytes) != 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            if (error is Native.NotSupportedErrno or Native.NotImplementedErrno)
+                return false;
+            if (error != InterruptedErrno)
+                throw Failure("fallocate", Path, offset);
+        }
+
+        return true;
+    }
+
     /// <summary>fsync, for directories.</summary>
     public void SyncAll() => Checked(Native.Sync(_descriptor), "fsync", Path, 0);
 
@@ -180,6 +194,18 @@ internal sealed class NativeFiles : IStorageFiles
             : throw new StorageFailedException("stat", path, 0, Marshal.GetLastPInvokeError());
     }
 
+    public long? FreeBytes(string directory)
+    {
+        try
+        {
+            return new DriveInfo(directory).AvailableFreeSpace;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     private sealed class FileLock(NativeFile file) : IDisposable
     {
         private NativeFile? _file = file;
@@ -198,6 +224,7 @@ internal static unsafe partial class Native
 {
     public const int ReadOnly = 0, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, CloseOnExec = 0x80000;
     public const int SeekEnd = 2, ExistsMode = 0;
+    public const int KeepSize = 1, NotSupportedErrno = 95, NotImplementedErrno = 38;
     public const int LockExclusive = 2, LockNoWait = 4, LockRelease = 8, WouldBlockErrno = 11;
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -226,6 +253,9 @@ internal static unsafe partial class Native
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     public static partial int Sync(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    public static partial int Allocate(int descriptor, int mode, long offset, long bytes);
 
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     public static partial int Lock(int descriptor, int operation);

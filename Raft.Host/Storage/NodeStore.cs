@@ -26,6 +26,7 @@ public sealed class NodeStore : IAsyncDisposable
     private readonly ConcurrentDictionary<string, DurableStorage> _groups = new(StringComparer.Ordinal);
     private readonly DurableStorage.WalThreads _threads = new();
     private readonly DatabaseThread _database;
+    private readonly DiskReserve _reserve;
     private Recovery _recovery = null!;             // all set by OpenCurrent, before the store is handed out
     private SnapshotFiles? _snapshots;
     private WalThread _wal = null!;
@@ -34,6 +35,9 @@ public sealed class NodeStore : IAsyncDisposable
     private volatile ClusterUidBox? _clusterUid;
     private int _isDisposed;
 
+    /// <summary>What the pages of a small database hold beside chunks.</summary>
+    private const long ReusableSlackBytes = 1 << 20;
+
     private sealed record ClusterUidBox(ClusterUid Value);
 
     private NodeStore(StorageSettings settings, ILogger logger, DataDirectory directory)
@@ -41,6 +45,7 @@ public sealed class NodeStore : IAsyncDisposable
         _settings = settings;
         _logger = logger;
         _directory = directory;
+        _reserve = new DiskReserve(directory.Path, settings);
         StartNonce = settings.Random();
         _failStop = new FailStop(settings.OnFailure);
         _metrics = new StorageMetrics(() => _database?.Lag ?? default, FileSizes);
@@ -183,6 +188,23 @@ public sealed class NodeStore : IAsyncDisposable
         return new DamagedDirectory(settings, logs, _settings, _directory, reason);
     }
 
+    /// <summary>What is the matter, while the disk has no room for a checkpoint: writes must be refused, or the write-ahead log fills up and
+    /// they hang. Null while all is well. Any thread.</summary>
+    public string? Shortage => _database.Shortage?.Message;
+
+    /// <summary>About how many bytes of the data file are free to be used again; its pages hold more than the content alone. Any thread.</summary>
+    public long ReusableBytes => Math.Max(0, _open!.Data.FileBytes - (_database.LiveBytes / 4 * 5) - ReusableSlackBytes);      // open before it is handed out
+
+    /// <summary>Bytes of all complete snapshot files. Any thread.</summary>
+    public long SnapshotBytes => _snapshots!.FileBytes;         // made before the store is handed out
+
+    /// <summary>Makes the reserve for a start on a full disk as large as it should be, if there is room for it again. Any thread; waits for nothing.</summary>
+    public void RefillReserve()
+    {
+        if (_reserve.FileBytes < _settings.ReserveBytes)
+            _ = _snapshots!.RunOnWriterAsync(_reserve.Refill);      // made before the store is handed out
+    }
+
     /// <summary>Records and bytes that the database does not have yet. Any thread.</summary>
     internal (long Records, long Bytes) Lag => _database.Lag;
 
@@ -218,9 +240,12 @@ public sealed class NodeStore : IAsyncDisposable
         if (isThere)
         {
             DamageMark.ThrowIfThere(files, _directory.Current);
+            Leftovers.Delete(files, _directory.Current, _manifest, _logger);
+            ReleaseReserve();
         }
         else
         {
+            ReleaseReserve();
             _manifest = _directory.CreateCurrent(node, _settings);
             _logger.DirectoryMade(_directory.Path, StorageId.ToString());
         }
@@ -232,7 +257,7 @@ public sealed class NodeStore : IAsyncDisposable
         if (_manifest.NodeId != node)
             throw new DataDirectoryException($"The data directory {_directory.Path} belongs to node '{_manifest.NodeId}', and this node is '{node}'. Correct Raft:NodeId or Raft:DataDirectory.");
 
-        _snapshots = new SnapshotFiles(_directory.Current, _manifest.Salt, _settings, _metrics, _failStop);
+        _snapshots = new SnapshotFiles(_directory.Current, _manifest.Salt, _settings, _metrics, _failStop, _logger);
         _recovery = new Recovery(_directory.Current, _manifest, _snapshots, _settings, _metrics, _logger, GroupOf);
         _database.Open(() => _open = _recovery.Open());
         _manifest = _recovery.Manifest;             // the data file may be another one now
@@ -246,8 +271,17 @@ public sealed class NodeStore : IAsyncDisposable
         _threads.EntryBytesMax = _open.Log.PayloadBytesMax / 4 * 3;        // room for what goes with it, and within LiteDB's largest document
         StartCount = _open.Store.StartCount + 1;
         _wal.Start();
+        if (_database.Shortage is { } shortage && !_open.Log.HasNextSegment)
+            throw new DataDirectoryException($"The data directory {_directory.Path} cannot be opened: its write-ahead log is full, and what it holds finds no room in the database. {shortage.Message}", shortage);
         _settings.Threads.Wait(_wal.Enqueue(new WalBatch { StartCount = StartCount }));
         OpeningSequence = _wal.DurableSequence;
+        _reserve.Refill();
+    }
+
+    private void ReleaseReserve()
+    {
+        if (_reserve.ReleaseIfTight() is > 0 and var bytes)
+            _logger.ReserveReleased(_directory.Path, bytes);
     }
 
     /// <summary>The WAL decides whether this directory is in a cluster; the manifest follows.</summary>
@@ -275,7 +309,14 @@ public sealed class NodeStore : IAsyncDisposable
     private void WriteManifest(ClusterUid uid)
     {
         _manifest = _manifest with { ClusterUid = uid };
-        _manifest.Write(_settings.Files, _directory.Current);
+        try
+        {
+            _manifest.Write(_settings.Files, _directory.Current);
+        }
+        catch (StorageFailedException error) when (error.IsOutOfSpace)
+        {
+            _logger.ManifestLacksRoom(error.Message);       // the log has the uid: a start with more room repairs it
+        }
     }
 
     private IEnumerable<Measurement<long>> FileSizes()
@@ -288,6 +329,7 @@ public sealed class NodeStore : IAsyncDisposable
             new Measurement<long>(open.Copies.FileBytes, new KeyValuePair<string, object?>("kind", "copy")),
             new Measurement<long>(open.Data.FileBytes, new KeyValuePair<string, object?>("kind", "data")),
             new Measurement<long>(_database.LiveBytes, new KeyValuePair<string, object?>("kind", "live")),
+            new Measurement<long>(_reserve.FileBytes, new KeyValuePair<string, object?>("kind", "reserve")),
             new Measurement<long>(_snapshots!.FileBytes, new KeyValuePair<string, object?>("kind", "snapshot")),      // made before it was open
         ];
     }

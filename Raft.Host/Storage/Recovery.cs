@@ -67,7 +67,7 @@ internal sealed class Recovery(
         var rewrite = new DataFileRewrite(current, _manifest, settings, logger, OnWritten);
         rewrite.DeleteOthers();
         (Manifest Manifest, PageHashes Pages)? built = null;
-        if (rewrite.IsDue(stream.FileBytes, store.LiveBytes))
+        if (!stream.HasCollected && rewrite.IsDue(stream.FileBytes, store.LiveBytes))
             Explained(stream, () => built = rewrite.Build(store, stream.FileBytes));
         if (built is ({ } next, { } pages))
         {
@@ -166,7 +166,9 @@ internal sealed class Recovery(
 
     private void Replay(WriteAheadLog log, ChunkStore store, CheckpointStream stream)
     {
-        List<WalReader.Found> found = log.Recover(store.Position, isOld: _manifest.WalFormat != Manifest.WalFormatNow);
+        long covered = store.Position;
+        bool isOld = _manifest.WalFormat != Manifest.WalFormatNow;
+        List<WalReader.Found> found = log.Recover(covered, isOld);
         var batch = new List<WalRecordContent>();
         long bytes = 0;
         Explained(stream, () =>
@@ -179,17 +181,30 @@ internal sealed class Recovery(
                     continue;
                 Store();
                 if (store.LogBytes >= settings.DatabaseLogBytes)
-                    store.Checkpoint();
+                    Checkpoint();
             }
 
             if (batch.Count > 0)
                 Store();
             if (store.LogBytes > 0)
-                store.Checkpoint();
+                Checkpoint();
         });
 
-        log.SetCovered(store.Position, stream.Number);
+        log.SetCovered(covered, stream.Number);
         Replayed = found.Count;
+
+        void Checkpoint()
+        {
+            try
+            {
+                store.Checkpoint();
+                covered = store.Position;
+            }
+            catch (StorageFailedException error) when (error.IsOutOfSpace && stream.Failure is null && !isOld)     // an upgrade of the log relies on it
+            {
+                // The log keeps what it holds, and the database thread tries again: this start only reads.
+            }
+        }
 
         void Store()
         {

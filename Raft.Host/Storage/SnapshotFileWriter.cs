@@ -86,6 +86,10 @@ internal sealed class SnapshotFileWriter : IDisposable
 /// writer thread while the caller waits.</summary>
 internal sealed class SnapshotStream(SnapshotFileWriter writer, SnapshotThread thread) : Stream
 {
+    /// <summary>Set when there was no room for what was written: the file is worth nothing then, whatever the state machine makes of
+    /// the exception.</summary>
+    public StorageFailedException? Shortage { get; private set; }
+
     public override bool CanRead => false;
     public override bool CanSeek => false;
     public override bool CanWrite => true;
@@ -102,9 +106,20 @@ internal sealed class SnapshotStream(SnapshotFileWriter writer, SnapshotThread t
         while (!buffer.IsEmpty)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            if (Shortage is { } shortage)
+                throw shortage;
             buffer = buffer[writer.Fill(buffer.Span)..];
-            if (writer.IsFull)
-                await thread.RunAsync(writer.WritePiece);
+            if (!writer.IsFull)
+                continue;
+            try
+            {
+                await thread.RunAsync(writer.WritePiece, mayLackRoom: true);
+            }
+            catch (StorageFailedException error) when (error.IsOutOfSpace)
+            {
+                Shortage = error;
+                throw;
+            }
         }
     }
 
@@ -115,9 +130,20 @@ internal sealed class SnapshotStream(SnapshotFileWriter writer, SnapshotThread t
     {
         while (!buffer.IsEmpty)
         {
+            if (Shortage is { } shortage)
+                throw shortage;
             buffer = buffer[writer.Fill(buffer)..];
-            if (writer.IsFull)
-                thread.Run(writer.WritePiece);      // aside: see SnapshotFiles.WriteAsync
+            if (!writer.IsFull)
+                continue;
+            try
+            {
+                thread.Run(writer.WritePiece, mayLackRoom: true);       // aside: see SnapshotFiles.WriteAsync
+            }
+            catch (StorageFailedException error) when (error.IsOutOfSpace)
+            {
+                Shortage = error;
+                throw;
+            }
         }
     }
 

@@ -14,14 +14,24 @@ internal sealed class SnapshotFiles : IDisposable
 {
     /// <summary>So many are written at once, each with a buffer of 1 MiB; the others wait their turn.</summary>
     private const int WritersMax = 4;
-    private const string Complete = ".snap", Taken = ".tmp", Part = ".part";
+
+    /// <summary>So many are received at once, each with a buffer and a descriptor; the leaders of the others are told to ask again.</summary>
+    internal const int ReceiversMax = 4;
+
+    /// <summary>One that nothing came of for so long makes way for another.</summary>
+    internal const int IdleReceptionMs = 10_000;
+
+    /// <summary>The same shortage of one group is logged once in this time.</summary>
+    private const int AlarmMs = 60_000;
+    internal const string DirectoryName = "snapshots", Complete = ".snap";
+    private const string Taken = ".tmp", Part = ".part";
 
     private readonly StorageSettings _settings;
     private readonly IStorageFiles _files;
     private readonly string _directory;
     private readonly ulong _salt;
     private readonly StorageMetrics _metrics;
-    private readonly FailStop _failStop;
+    private readonly ILogger _logger;
     private readonly SnapshotThread _writing;
     private readonly SnapshotThread _reading;
     private readonly Slots _writers = new(WritersMax);
@@ -35,6 +45,7 @@ internal sealed class SnapshotFiles : IDisposable
     {
         public Dictionary<string, KnownFile> Complete { get; } = new(StringComparer.Ordinal);
         public PartialSnapshot? Partial { get; set; }
+        public long? LastAlarmMs { get; set; }
     }
 
     /// <param name="id">Its snapshot id.</param>
@@ -51,14 +62,14 @@ internal sealed class SnapshotFiles : IDisposable
         public bool IsUnwanted { get; set; }
     }
 
-    public SnapshotFiles(string current, ulong salt, StorageSettings settings, StorageMetrics metrics, FailStop failStop)
+    public SnapshotFiles(string current, ulong salt, StorageSettings settings, StorageMetrics metrics, FailStop failStop, ILogger logger)
     {
         _settings = settings;
         _files = settings.Files;
-        _directory = Path.Combine(current, "snapshots");
+        _directory = Path.Combine(current, DirectoryName);
         _salt = salt;
         _metrics = metrics;
-        _failStop = failStop;
+        _logger = logger;
         _writing = new SnapshotThread("raft-snap-out", _directory, settings.Threads, failStop, MarkDamage);
         _reading = new SnapshotThread("raft-snap-in", _directory, settings.Threads, failStop, MarkDamage);
 
@@ -92,6 +103,7 @@ internal sealed class SnapshotFiles : IDisposable
     }
 
     /// <summary>Takes a snapshot, aside: a state machine may write without awaiting anything.</summary>
+    /// <exception cref="OutOfSpaceException">There is no room for it; nothing is left of it.</exception>
     public async Task<SnapshotFile> WriteAsync(DurableStorage group, IStateSnapshot picture, CancellationToken cancellation)
     {
         await _writers.TakeAsync(cancellation);
@@ -106,25 +118,57 @@ internal sealed class SnapshotFiles : IDisposable
     }
 
     /// <summary>Begins to receive, or goes on; the receiver before this one is through.</summary>
+    /// <exception cref="OutOfSpaceException">There is no room for it; nothing is left of it.</exception>
+    /// <exception cref="OverloadedException">As many as may are being received.</exception>
     public async ValueTask<ISnapshotReceiver> ReceiveAsync(DurableStorage group, SnapshotDescriptor descriptor, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         SnapshotReceiver receiver;
+        PartialSnapshot partial;
         Task ready;
         lock (_gate)
         {
             GroupFiles files = FilesOf(group);
             if (files.Partial?.IsOf(descriptor) != true)
+            {
                 Abandon(files);
-            PartialSnapshot partial = files.Partial ??= new PartialSnapshot(descriptor, NewId(group));
+                MakeWay();
+            }
+
+            partial = files.Partial ??= new PartialSnapshot(descriptor, NewId(group));
             partial.Owner = receiver = new SnapshotReceiver(this, _writing, group, partial);
+            Touch(partial);
 
             // In the order of the requests: what the receiver before still has under way is written when this is through.
-            ready = _writing.RunAsync(() => partial.Writer ??= Create(partial.Id, Part));
+            ready = _writing.RunAsync(() => partial.Writer ??= Create(partial.Id, Part, descriptor.SizeBytes, isExact: true), mayLackRoom: true);
         }
 
-        await ready;
+        try
+        {
+            await ready;
+        }
+        catch (StorageFailedException error) when (error.IsOutOfSpace)
+        {
+            throw GiveUp(group, partial, error);
+        }
+
         return receiver;
+    }
+
+    /// <summary>Something came of it.</summary>
+    internal void Touch(PartialSnapshot partial) => partial.LastCameMs = NowMs;
+
+    /// <summary>There is no room for the rest of it: what came is deleted.</summary>
+    internal OutOfSpaceException GiveUp(DurableStorage group, PartialSnapshot partial, StorageFailedException error)
+    {
+        lock (_gate)
+        {
+            GroupFiles files = FilesOf(group);
+            if (files.Partial == partial)
+                Abandon(files);
+        }
+
+        return Alarm(group, error);
     }
 
     public async ValueTask<ISnapshotReader> OpenAsync(DurableStorage group, SnapshotDescriptor descriptor, CancellationToken cancellation)
@@ -198,7 +242,7 @@ internal sealed class SnapshotFiles : IDisposable
         else
         {
             writer.Dispose();
-            _files.Delete(PathOf(partial.Id, Part));
+            _files.TryDelete(PathOf(partial.Id, Part));
         }
 
         lock (_gate)
@@ -211,6 +255,9 @@ internal sealed class SnapshotFiles : IDisposable
 
         return isRight;
     }
+
+    /// <summary>Runs on the thread that writes snapshots; a failure ends the node.</summary>
+    public Task RunOnWriterAsync(Action work) => _writing.RunAsync(work);
 
     /// <summary>After everybody who writes has stopped.</summary>
     public void Dispose()
@@ -227,42 +274,125 @@ internal sealed class SnapshotFiles : IDisposable
     private async Task<SnapshotFile> WriteOneAsync(DurableStorage group, IStateSnapshot picture, CancellationToken cancellation)
     {
         string id = NewId(group);
-        SnapshotFileWriter writer = await _writing.RunAsync(() => Create(id, Taken));
+        SnapshotFileWriter? writer = null;
+        SnapshotStream? stream = null;
         try
         {
-            await using (var stream = new SnapshotStream(writer, _writing))
+            writer = await _writing.RunAsync(() => Create(id, Taken, picture.EstimatedBytes, isExact: false), mayLackRoom: true);
+            await using (stream = new SnapshotStream(writer, _writing))
                 await picture.WriteAsync(stream, cancellation);
             cancellation.ThrowIfCancellationRequested();
+            if (stream.Shortage is { } shortage)
+                throw shortage;
+            return await _writing.RunAsync(() =>
+            {
+                FinishFile(writer, id, Taken);
+                Add(group, id, SnapshotFormat.FileBytes(writer.Size), index: null);
+                return new SnapshotFile(id, writer.Size, writer.Hash);
+            }, mayLackRoom: true);
+        }
+        catch (Exception error)
+        {
+            if (writer is not null)
+            {
+                _ = _writing.RunAsync(() =>
+                {
+                    writer.Dispose();
+                    _files.TryDelete(PathOf(id, Taken));
+                });
+            }
+
+            // The state machine may have made another exception of it.
+            if ((stream?.Shortage ?? error) is StorageFailedException { IsOutOfSpace: true } shortage)
+                throw Alarm(group, shortage);
+            throw;
+        }
+    }
+
+    /// <summary>Snapshot writer thread. A new file; for what is known of its size there is room.</summary>
+    private SnapshotFileWriter Create(string id, string kind, long contentBytes, bool isExact)
+    {
+        string path = PathOf(id, kind);
+        long bytes = SnapshotFormat.FileBytes(contentBytes);
+        if (_files.FreeBytes(_directory) is { } free && free < bytes + (2L * _settings.DatabaseLogBytes))       // for the next checkpoint
+            throw new StorageFailedException("reserve", path, bytes, StorageFailedException.NoSpaceErrno);
+
+        IStorageFile file = _files.Open(path, create: true);
+        try
+        {
+            if (isExact)
+                file.Reserve(0, bytes);
+            return new SnapshotFileWriter(file, SnapshotFormat.Seed(id, _salt), _settings.SnapshotPieceBlocks);
         }
         catch
         {
-            _ = _writing.RunAsync(() =>
-            {
-                writer.Dispose();
-                _files.Delete(PathOf(id, Taken));
-            });
+            file.Dispose();
+            _files.TryDelete(path);
             throw;
         }
-
-        return await _writing.RunAsync(() =>
-        {
-            FinishFile(writer, id, Taken);
-            Add(group, id, SnapshotFormat.FileBytes(writer.Size), index: null);
-            return new SnapshotFile(id, writer.Size, writer.Hash);
-        });
     }
-
-    private SnapshotFileWriter Create(string id, string kind) =>
-        new(_files.Open(PathOf(id, kind), create: true), SnapshotFormat.Seed(id, _salt), _settings.SnapshotPieceBlocks);
 
     private void FinishFile(SnapshotFileWriter writer, string id, string kind)
     {
-        writer.Finish();
-        writer.Dispose();
-        _files.Rename(PathOf(id, kind), PathOf(id, Complete));
-        _files.SyncDirectory(_directory);
+        try
+        {
+            writer.Finish();
+            writer.Dispose();
+            _files.Rename(PathOf(id, kind), PathOf(id, Complete));
+            _files.SyncDirectory(_directory);
+        }
+        catch (StorageFailedException error) when (error.IsOutOfSpace)
+        {
+            writer.Dispose();
+            _files.TryDelete(PathOf(id, kind));
+            _files.TryDelete(PathOf(id, Complete));
+            throw;
+        }
+
         _metrics.SnapshotWritten(SnapshotFormat.FileBytes(writer.Size));
     }
+
+    private OutOfSpaceException Alarm(DurableStorage group, StorageFailedException error)
+    {
+        _metrics.SnapshotAbandoned();
+        bool isDue;
+        lock (_gate)
+        {
+            GroupFiles files = FilesOf(group);
+            isDue = files.LastAlarmMs is not { } last || NowMs - last >= AlarmMs;
+            if (isDue)
+                files.LastAlarmMs = NowMs;
+        }
+
+        if (isDue)
+            _logger.SnapshotAbandoned(group.Id.Value, error.Message);
+        return new OutOfSpaceException($"There is no room for the snapshot of group {group.Id}: {error.Message}");
+    }
+
+    /// <summary>Under the lock: a further one may be received.</summary>
+    private void MakeWay()
+    {
+        int count = 0;
+        (DurableStorage Group, GroupFiles Files, PartialSnapshot Partial)? idle = null;
+        foreach ((DurableStorage group, GroupFiles files) in _groups)
+        {
+            if (files.Partial is not { } partial)
+                continue;
+            count++;
+            if (idle is null || partial.LastCameMs < idle.Value.Partial.LastCameMs)
+                idle = (group, files, partial);
+        }
+
+        if (count < ReceiversMax || idle is not { } oldest)
+            return;
+        long silentMs = NowMs - oldest.Partial.LastCameMs;
+        if (silentMs < IdleReceptionMs)
+            throw new OverloadedException($"{count} snapshots are being received; this one is asked for again.");
+        _logger.ReceptionGivenUp(oldest.Group.Id.Value, silentMs / 1000);
+        Abandon(oldest.Files);
+    }
+
+    private long NowMs => (long)_settings.Time.GetElapsedTime(0).TotalMilliseconds;
 
     private SnapshotFileReader OpenFile(SnapshotDescriptor descriptor)
     {
@@ -310,8 +440,10 @@ internal sealed class SnapshotFiles : IDisposable
         partial.Owner = null;
         _ = _writing.RunAsync(() =>
         {
-            partial.Writer?.Dispose();
-            _files.Delete(PathOf(partial.Id, Part));
+            if (partial.Writer is not { } writer)
+                return;                             // it could not be made
+            writer.Dispose();
+            _files.TryDelete(PathOf(partial.Id, Part));
         });
     }
 

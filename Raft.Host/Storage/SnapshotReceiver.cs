@@ -10,6 +10,15 @@ internal sealed class PartialSnapshot(SnapshotDescriptor descriptor, string id)
 
     public string Id { get; } = id;
 
+    /// <summary>When something came last, in the milliseconds of the store's clock.</summary>
+    public long LastCameMs
+    {
+        get => Volatile.Read(ref _lastCameMs);
+        set => Volatile.Write(ref _lastCameMs, value);
+    }
+
+    private long _lastCameMs;
+
     /// <summary>Made, and filled, on the snapshot writer thread.</summary>
     public SnapshotFileWriter? Writer { get; set; }
 
@@ -37,15 +46,33 @@ internal sealed class SnapshotReceiver(SnapshotFiles files, SnapshotThread threa
         cancellation.ThrowIfCancellationRequested();
         if (NextOffset + chunk.Length > partial.Descriptor.SizeBytes)
             throw new InvalidDataException($"More came than the {partial.Descriptor.SizeBytes} bytes of the snapshot.");
-        if (!await thread.RunAsync(() => TryWrite(chunk.Span)))
-            throw Overtaken();
+        try
+        {
+            if (!await thread.RunAsync(() => TryWrite(chunk.Span), mayLackRoom: true))
+                throw Overtaken();
+        }
+        catch (StorageFailedException error) when (error.IsOutOfSpace)
+        {
+            throw files.GiveUp(group, partial, error);
+        }
+
+        files.Touch(partial);
     }
 
     public async Task<SnapshotFile> CompleteAsync(CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         SnapshotDescriptor descriptor = partial.Descriptor;
-        bool? isRight = await thread.RunAsync(() => partial.Owner == this ? files.TryComplete(group, partial) : (bool?)null);
+        bool? isRight;
+        try
+        {
+            isRight = await thread.RunAsync(() => partial.Owner == this ? files.TryComplete(group, partial) : (bool?)null, mayLackRoom: true);
+        }
+        catch (StorageFailedException error) when (error.IsOutOfSpace)
+        {
+            throw files.GiveUp(group, partial, error);
+        }
+
         return isRight switch
         {
             true => new SnapshotFile(partial.Id, descriptor.SizeBytes, descriptor.Hash),

@@ -32,8 +32,10 @@ internal sealed class SnapshotThread
         _loop = threads.Start(name, RunTurn);
     }
 
-    /// <summary>Runs it on the thread. A failure of any of these ends the node.</summary>
-    public Task<T> RunAsync<T>(Func<T> work)
+    /// <summary>Runs it on the thread. A failure of any of these ends the node, but for one.</summary>
+    /// <param name="work">What to do.</param>
+    /// <param name="mayLackRoom">No room on the disk is for the caller to handle: it gives up a file that nothing relies on.</param>
+    public Task<T> RunAsync<T>(Func<T> work, bool mayLackRoom = false)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
         bool isClosed;
@@ -41,7 +43,7 @@ internal sealed class SnapshotThread
         {
             isClosed = _isClosed;
             if (!isClosed)
-                _work.Enqueue(() => Run(work, done));
+                _work.Enqueue(() => Run(work, mayLackRoom, done));
         }
 
         if (isClosed)
@@ -50,14 +52,14 @@ internal sealed class SnapshotThread
         return done.Task;
     }
 
-    public Task RunAsync(Action work) => RunAsync(() =>
+    public Task RunAsync(Action work, bool mayLackRoom = false) => RunAsync(() =>
     {
         work();
         return true;
-    });
+    }, mayLackRoom);
 
-    /// <summary>As <see cref="RunAsync(Action)"/>, and waits here. Never on a shard, nor in a loop.</summary>
-    public void Run(Action work) => _threads.Wait(RunAsync(work));
+    /// <summary>As <see cref="RunAsync(Action, bool)"/>, and waits here. Never on a shard, nor in a loop.</summary>
+    public void Run(Action work, bool mayLackRoom = false) => _threads.Wait(RunAsync(work, mayLackRoom));
 
     /// <summary>Refuses what comes from now on, does what waits, and ends.</summary>
     public void Close()
@@ -92,7 +94,7 @@ internal sealed class SnapshotThread
     }
 
     /// <summary>Does it, and gives what tells the caller of it: in the next turn, so that a simulation can let time pass between them.</summary>
-    private Action Run<T>(Func<T> work, TaskCompletionSource<T> done)
+    private Action Run<T>(Func<T> work, bool mayLackRoom, TaskCompletionSource<T> done)
     {
         try
         {
@@ -105,7 +107,8 @@ internal sealed class SnapshotThread
         {
             if (error is CorruptStorageException damage)
                 _onDamage(damage);
-            _failStop.Fail(error, _directory);
+            if (!mayLackRoom || error is not StorageFailedException { IsOutOfSpace: true })
+                _failStop.Fail(error, _directory);
             return () =>
             {
                 done.SetException(error);

@@ -33,6 +33,27 @@ internal static partial class StorageLog
     [LoggerMessage(2010, LogLevel.Information, "Brought {Directory} to database format {DatabaseFormat} and WAL format {WalFormat}; an older release refuses it from now on")]
     public static partial void FormatUpgraded(this ILogger logger, string directory, int databaseFormat, int walFormat);
 
+    [LoggerMessage(2030, LogLevel.Error, "A checkpoint of {Directory} found no room on the disk. Nothing is lost: the write-ahead log keeps what it holds until a checkpoint succeeds, and takes writes until it is full. Make room. {Message}")]
+    public static partial void CheckpointLacksRoom(this ILogger logger, string directory, string message);
+
+    [LoggerMessage(2031, LogLevel.Information, "Checkpoints of {Directory} find room again")]
+    public static partial void CheckpointHasRoom(this ILogger logger, string directory);
+
+    [LoggerMessage(2032, LogLevel.Warning, "The disk of {Directory} is nearly full: gave back the reserve of {Bytes} bytes, so that the node can start. Make room")]
+    public static partial void ReserveReleased(this ILogger logger, string directory, long bytes);
+
+    [LoggerMessage(2033, LogLevel.Warning, "Deleted {Path} of {Bytes} bytes, left over from a run that was cut off")]
+    public static partial void LeftoverDeleted(this ILogger logger, string path, long bytes);
+
+    [LoggerMessage(2034, LogLevel.Warning, "The manifest could not be written for lack of room, and is repaired from the write-ahead log at a later start: {Message}")]
+    public static partial void ManifestLacksRoom(this ILogger logger, string message);
+
+    [LoggerMessage(2035, LogLevel.Warning, "Group {Group}: a snapshot was abandoned, and its file deleted, for lack of room on the disk: {Message}")]
+    public static partial void SnapshotAbandoned(this ILogger logger, string group, string message);
+
+    [LoggerMessage(2036, LogLevel.Warning, "Deleted what had come of a snapshot of group {Group}: nothing came for {Seconds} s, and others wait to be received")]
+    public static partial void ReceptionGivenUp(this ILogger logger, string group, long seconds);
+
     [LoggerMessage(2007, LogLevel.Warning, "Moved the damaged {Directory} aside to {Target}: the node comes back with another storage id. Keep it until the cluster is sound, then delete it")]
     public static partial void MovedAside(this ILogger logger, string directory, string target);
 }

@@ -14,6 +14,8 @@ internal sealed class StorageMetrics : IDisposable
     private readonly Histogram<long> _recordBatches;
     private readonly Histogram<long> _recordBytes;
     private readonly Counter<long> _written;
+    private readonly Counter<long> _postponed;
+    private readonly Counter<long> _abandoned;
     private static readonly KeyValuePair<string, object?> s_wal = new("kind", "wal");
     private static readonly KeyValuePair<string, object?> s_copy = new("kind", "copy");
     private static readonly KeyValuePair<string, object?> s_snapshot = new("kind", "snapshot");
@@ -33,6 +35,10 @@ internal sealed class StorageMetrics : IDisposable
         _recordBytes = _meter.CreateHistogram("raft.storage.record", "By", "Bytes of one record.", null,
             new InstrumentAdvice<long> { HistogramBucketBoundaries = [.. Enumerable.Range(0, 12).Select(n => 4096L << n)] });
         _written = _meter.CreateCounter<long>("raft.storage.written", "By", "Bytes written, by kind: wal, copy (before a checkpoint), data, snapshot.");
+        _abandoned = _meter.CreateCounter<long>("raft.storage.snapshots.abandoned", "{snapshot}", "Snapshots, own or received, that were given up because the disk had no room for them.");
+        _postponed = _meter.CreateCounter<long>("raft.storage.checkpoints.postponed", "{checkpoint}", "Attempts at a checkpoint that found no room on the disk; tried again every second.");
+        _abandoned.Add(0);          // a series that is not there cannot be alerted on
+        _postponed.Add(0);
         _meter.CreateObservableGauge("raft.storage.lag.records", () => lag().Records, "{record}", "Records that the database does not have yet.");
         _meter.CreateObservableGauge("raft.storage.lag", () => lag().Bytes, "By", "Bytes of records that the database does not have yet.");
         _meter.CreateObservableGauge("raft.storage.file.size", sizes, "By", "Sizes of the files, by kind.");
@@ -50,6 +56,10 @@ internal sealed class StorageMetrics : IDisposable
     }
 
     public void Checkpointed(TimeSpan duration) => _checkpoint.Record(duration.TotalSeconds);
+
+    public void SnapshotAbandoned() => _abandoned.Add(1);
+
+    public void CheckpointPostponed() => _postponed.Add(1);
 
     public void CopyWritten(long bytes) => _written.Add(bytes, s_copy);
 

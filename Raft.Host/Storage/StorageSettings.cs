@@ -54,6 +54,12 @@ internal sealed record StorageSettings
     /// <summary>A checkpoint after so long without a record.</summary>
     public int IdleCheckpointMs { get; init; } = 1000;
 
+    /// <summary>What a start may need on a full disk: the data file grows by at most the write-ahead log, and two copies of a checkpoint.</summary>
+    public long ReserveBytes => ((long)SegmentBytes * Manifest.SegmentCount) + (4L * DatabaseLogBytes);
+
+    /// <summary>After so long a checkpoint that found no room on the disk is tried again.</summary>
+    public int SpaceRetryMs { get; init; } = 1000;
+
     public int ChunkBytes { get; init; } = 64 << 10;
 
     /// <summary>What is read from the database for a peer in one turn, before records may go first.</summary>

@@ -113,7 +113,9 @@ internal sealed class WalThread
                     _step = Step.Write;
                     if (_failStop.Cause is not null)
                         return End();
-                    return TryWrite() ? Then(Step.Sync) : NextTurn.WhenWoken;
+                    if (TryWrite())
+                        return Then(Step.Sync);
+                    return IsClosed && _database.Shortage is not null ? End() : NextTurn.WhenWoken;     // nobody will make room any more
                 case Step.Sync:
                     Sync();
                     return Then(Step.Complete);
@@ -127,6 +129,15 @@ internal sealed class WalThread
             _failStop.Fail(error, _log.CurrentPath);
             _database.Wake();
             return End();
+        }
+    }
+
+    private bool IsClosed
+    {
+        get
+        {
+            lock (_gate)
+                return _isClosed;
         }
     }
 

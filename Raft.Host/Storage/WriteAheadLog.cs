@@ -49,6 +49,9 @@ internal sealed unsafe class WriteAheadLog : IDisposable
     /// <summary>Called after <see cref="Covered"/> has risen; by the database thread.</summary>
     public Action? RoomMade { get; set; }
 
+    /// <summary>Whether the segment after this one may be overwritten: a start needs it.</summary>
+    public bool HasNextSegment => Covered >= _highest[(_segment + 1) % _segments.Length];
+
     /// <param name="sequence">All up to here is in the database.</param>
     /// <param name="checkpoint">By which one; records say it from now on.</param>
     public void SetCovered(long sequence, long checkpoint)

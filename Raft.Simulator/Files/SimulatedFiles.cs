@@ -37,6 +37,22 @@ internal sealed partial class SimulatedFiles : IStorageFiles
 
     public Func<string, bool> FailsRead { get; set; } = _ => false;
 
+    /// <summary>Bytes that the disk has; null: without end. Less than is used: no byte can be added.</summary>
+    public long? Capacity { get; set; }
+
+    /// <summary>False: a file system that cannot allocate room before it is written to.</summary>
+    public bool CanReserve { get; set; } = true;
+
+    /// <summary>Bytes that all files take, what is reserved for them included.</summary>
+    public long UsedBytes
+    {
+        get
+        {
+            lock (_gate)
+                return _names.Values.OfType<Inode>().Sum(file => file.AllocatedBytes);
+        }
+    }
+
     /// <summary>The planted bug: a sync of these does nothing.</summary>
     public Func<string, bool> OmitsSync { get; set; } = _ => false;
 
@@ -218,6 +234,16 @@ internal sealed partial class SimulatedFiles : IStorageFiles
 
     public IDisposable? TryLock(string path) => Call("flock", path, () => _locks.Add(path) ? new Unlock(this, path, _generation) : null);
 
+    public long? FreeBytes(string directory) => Capacity is { } capacity ? Math.Max(0, capacity - UsedBytes) : null;
+
+    /// <summary>A file is to have so many bytes.</summary>
+    private void TakeRoom(string operation, string path, Inode file, long end)
+    {
+        long more = end - file.AllocatedBytes;
+        if (more > 0 && Capacity is { } capacity && UsedBytes + more > capacity)
+            throw new StorageFailedException(operation, path, end, StorageFailedException.NoSpaceErrno);
+    }
+
     private void WaitUntilSyncsMayRun()
     {
         lock (_gate)
@@ -274,6 +300,10 @@ internal sealed partial class SimulatedFiles : IStorageFiles
         public List<byte> Live { get; } = [];
         public List<byte> Disk { get; } = [];
         public List<(long Offset, byte[] Bytes)> Unsynced { get; } = [];
+
+        public long ReservedBytes { get; set; }
+
+        public long AllocatedBytes => Math.Max(Live.Count, ReservedBytes);
 
         public void Write(long offset, ReadOnlySpan<byte> bytes)
         {
@@ -337,10 +367,18 @@ internal sealed partial class SimulatedFiles : IStorageFiles
             {
                 if (files.FailsWrite(path))
                     throw new StorageFailedException("pwrite", path, offset, IoErrorErrno);
+                files.TakeRoom("pwrite", path, file, offset + copy.Length);
                 file.Write(offset, copy);
                 return 0;
             }, generation);
         }
+
+        public bool Reserve(long offset, long bytes) => files is { Capacity: not null, CanReserve: true } && files.Call("fallocate", path, () =>
+        {
+            files.TakeRoom("fallocate", path, file, offset + bytes);
+            file.ReservedBytes = Math.Max(file.ReservedBytes, offset + bytes);
+            return true;
+        }, generation);
 
         public void Sync()
         {
