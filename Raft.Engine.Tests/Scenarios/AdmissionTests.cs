@@ -56,6 +56,24 @@ public sealed class AdmissionTests
         await cluster.ConvergesToAsync([.. Enumerable.Range(0, 15).Select(Command), "\u0001", Command(18)]);
     });
 
+    /// <summary>eng/defects/D05-deletions-are-refused.defect</summary>
+    [Fact]
+    public void A_leader_without_room_lets_deletions_pass() => Cluster.Run(3, seed: 103, settings: Small, scenario: async cluster =>
+    {
+        (Member leader, Member[] followers) = await cluster.RolesAsync();
+        leader.Machine.Deletion = "delete";
+        leader.Server.CommandStop = "The disk is nearly full.";
+        leader.Server.LetsDeletionsPass = true;
+        await leader.AddAsync("delete a");
+        await followers[0].AddAsync("delete b");
+        await Expect.FailsAsync<OutOfSpaceException>(leader.AddAsync("put c"));
+        await Expect.FailsAsync<OutOfSpaceException>(followers[0].AddAsync("put d"));
+
+        leader.Server.LetsDeletionsPass = false;        // too little is left even for them
+        await Expect.FailsAsync<OutOfSpaceException>(leader.AddAsync("delete e"));
+        await cluster.ConvergesToAsync(["delete a", "delete b"]);
+    });
+
     [Fact]
     public void A_leader_whose_gate_is_closed_refuses_its_own_the_waiting_and_the_forwarded_commands() => Cluster.Run(3, seed: 103, settings: Small, scenario: async cluster =>
     {

@@ -15,6 +15,11 @@ internal sealed class RecordingMachine : IStateMachine
     private List<CommittedCommand> _commands = [];
     private Picture? _open;
 
+    /// <summary>What a command must begin with to make room.</summary>
+    public string? Deletion { get; set; }
+
+    public bool MakesRoom(ReadOnlySpan<byte> command) => Deletion is { } deletion && command.StartsWith(Utf8.GetBytes(deletion));
+
     public IReadOnlyList<string> Applied => _applied;
     public IReadOnlyList<CommittedCommand> Commands => _commands;
     public int LargestCall { get; private set; }

@@ -6,9 +6,16 @@ using Raft.Host.Storage;
 
 namespace Raft.Engine.Tests.Simulation;
 
-/// <summary>The real store on a disk that has no room left. What it must find, each planted by eng/defects/run:
-/// eng/defects/D01-snapshots-shortage-ends-the-node.defect, eng/defects/D02-leftovers-go-last.defect,
-/// eng/defects/D03-receptions-have-no-bound.defect, eng/defects/D04-page-without-room-is-found-in-place.defect.</summary>
+/// <summary>The real store on a disk that has no room left.</summary>
+/// <remarks>What it must find, each planted by eng/defects/run:
+/// <list type="bullet">
+/// <item>eng/defects/D01-snapshots-shortage-ends-the-node.defect</item>
+/// <item>eng/defects/D02-leftovers-go-last.defect</item>
+/// <item>eng/defects/D03-receptions-have-no-bound.defect</item>
+/// <item>eng/defects/D04-room-in-place-is-not-taken-before.defect</item>
+/// <item>eng/defects/D06-reserve-is-not-given-back.defect</item>
+/// </list>
+/// </remarks>
 public sealed class FullDiskTests
 {
     private static readonly GroupId Group = new("one");

@@ -100,8 +100,8 @@ public sealed class DiskWatermark(NodeSettings settings, PeerTransport peers, Ti
     // An eighth above, so that it does not come and go with every file.
     private bool IsBelow(long min)
     {
-        long wanted = _shortage is null ? min : min + (min / 8);
-        return _free + _reusable < wanted || _free < wanted / 4;
+        long slack = _shortage is null ? 0 : min / 8;
+        return _free + _reusable - slack < min || _free - (slack / 4) < min / 4;
     }
 
     private NodeId? FindOther(RaftServer server)

@@ -45,6 +45,7 @@ public sealed class RaftMeters : IDisposable
         _meter.CreateObservableGauge("raft.state_hash.alarm", () => Measure(hosted => hosted.IsOutOfService ? 1 : 0), unit: null, "1 where the state is not that of the other members: out of service.");
         _meter.CreateObservableGauge("raft.draining", () => drain.IsDraining ? 1 : 0, unit: null, "1 while the node keeps no leadership.");
         _meter.CreateObservableGauge("raft.disk.free", () => disk.FreeBytes is { } free ? [new Measurement<long>(free)] : (Measurement<long>[])[], "By", "Free bytes of the data directory's file system.");
+        _meter.CreateObservableGauge("raft.disk.reusable", () => disk.ReusableBytes, "By", "Bytes of the data file that can be used again; they count as free.");
         _meter.CreateObservableGauge("raft.disk.low", () => disk.Shortage is null ? 0 : 1, unit: null, "1 while less is free than Raft:Limits:MinFreeDiskBytes.");
         Gauge("raft.voters", "Voters of the configuration in force.", server => Voters(server).Count());
         Gauge("raft.voters_alive", "Voters that this node hears, itself included.", AliveVoters);
