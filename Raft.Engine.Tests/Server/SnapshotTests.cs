@@ -66,6 +66,47 @@ public sealed class SnapshotTests
         });
 
     [Fact]
+    public void One_that_finds_no_room_is_given_up_told_and_tried_again_later() => Cluster.Run(
+        1, seed: 351, settings: one => WithoutTrailing(one) with { SnapshotFloorBytes = 1_000 },
+        scenario: async cluster =>
+        {
+            Member leader = await cluster.LeaderAsync();
+            leader.Disk.LacksRoom = true;
+            for (int n = 0; n < 200; n++)
+                await leader.AddAsync($"command {n}");
+            await Expect.FailsAsync<OutOfSpaceException>(leader.Server.TriggerSnapshotAsync(CancellationToken.None));
+            Assert.True(leader.Server.IsAlive);
+            Assert.False(leader.Server.Status.IsTakingSnapshot);
+            Assert.InRange(leader.Machine.PicturesTaken, 1, 3);         // not with every command
+
+            leader.Disk.LacksRoom = false;
+            await cluster.PassAsync(leader.Server.Settings.SnapshotRetry.TotalSeconds + 1);
+            await leader.AddAsync("after");
+            await cluster.EventuallyAsync(one => one.Server.Status.Snapshot is not null);
+        });
+
+    [Fact]
+    public void A_follower_without_room_for_the_leaders_goes_on_and_takes_it_later() => Cluster.Run(
+        3, seed: 352, settings: WithoutTrailing,
+        scenario: async cluster =>
+        {
+            (Member leader, Member[] followers) = await cluster.RolesAsync();
+            followers[0].Crash();
+            string[] commands = [.. Enumerable.Range(0, 50).Select(n => $"command {n}")];
+            foreach (string command in commands)
+                await leader.AddAsync(command);
+            await leader.Server.TriggerSnapshotAsync(CancellationToken.None);
+
+            followers[0].Disk.LacksRoom = true;
+            await followers[0].StartAsync();
+            await cluster.PassAsync(5);
+            Assert.True(followers[0].Server.IsAlive);
+            Assert.Equal(0, followers[0].Machine.PicturesLoaded);
+            followers[0].Disk.LacksRoom = false;
+            await cluster.ConvergesToAsync(commands);
+        });
+
+    [Fact]
     public void What_is_replayed_after_a_start_counts_too() => Cluster.Run(
         1, seed: 304, settings: one => WithoutTrailing(one) with { SnapshotFloorBytes = 10_000 },
         scenario: async cluster =>

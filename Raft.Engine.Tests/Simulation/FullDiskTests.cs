@@ -83,7 +83,7 @@ public sealed class FullDiskTests
         await Assert.ThrowsAsync<OverloadedException>(() => node.ReceiveAsync(100));
         Assert.Equal(SnapshotFiles.ReceiversMax, node.SnapshotFiles().Length);
 
-        await PassAsync(world, TimeSpan.FromMilliseconds(SnapshotFiles.IdleReceptionMs + 1));
+        await world.PassAsync(TimeSpan.FromMilliseconds(SnapshotFiles.IdleReceptionMs + 1));
         for (int i = 1; i < SnapshotFiles.ReceiversMax; i++)
             await node.ReceiveAsync(i);                 // they go on, so it is none of them
         await node.ReceiveAsync(100);
@@ -104,7 +104,7 @@ public sealed class FullDiskTests
         for (; node.Store.Shortage is null; index++)
         {
             await node.AppendAsync(index, index, bytes: 4000);
-            await PassAsync(world, TimeSpan.FromMilliseconds(20));
+            await world.PassAsync(TimeSpan.FromMilliseconds(20));
         }
 
         // The log holds more than the database can take; what is durable is read.
@@ -138,7 +138,7 @@ public sealed class FullDiskTests
         {
             acknowledged = index - 1;
             last = node.BeginAppend(index, index, bytes: 4000);
-            await PassAsync(world, TimeSpan.FromSeconds(3));
+            await world.PassAsync(TimeSpan.FromSeconds(3));
         }
 
         Assert.NotNull(node.Store.Shortage);
@@ -165,7 +165,7 @@ public sealed class FullDiskTests
             await node.OpenAsync();
             node.Files.Capacity = node.Files.UsedBytes + (roomKb << 10);
             await node.AppendAsync(1, 5, bytes: 3000);
-            await PassAsync(world, TimeSpan.FromSeconds(3));
+            await world.PassAsync(TimeSpan.FromSeconds(3));
             Assert.Null(node.Failure);
             node.Kill();
             node.Files.Capacity = null;
@@ -217,7 +217,7 @@ public sealed class FullDiskTests
         node.Files.Capacity = 20 << 20;
         await node.OpenAsync();
         node.Store.RefillReserve();
-        await PassAsync(world, TimeSpan.FromSeconds(1));
+        await world.PassAsync(TimeSpan.FromSeconds(1));
         Assert.True(node.Files.Content("/data/reserve").Length > 300 << 10);
         await node.CloseAsync();
     });
@@ -233,13 +233,6 @@ public sealed class FullDiskTests
         await node.OpenAsync();
         await node.CloseAsync();
     });
-
-    private static Task PassAsync(World world, TimeSpan time)
-    {
-        var passed = new TaskCompletionSource();
-        world.Schedule(time, passed.SetResult);
-        return passed.Task;
-    }
 
     private static SnapshotDescriptor DescriptorOf(long index, long bytes) =>
         new("theirs", new LogIndex(index), new Term(1), Configuration.Empty, new LogIndex(1), bytes, UInt128.One);

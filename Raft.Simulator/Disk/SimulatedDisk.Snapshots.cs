@@ -13,6 +13,9 @@ internal sealed partial class SimulatedDisk
     private Received? _partial;
     private int _fileNumber;
 
+    /// <summary>There is no room for a snapshot, own or received.</summary>
+    public bool LacksRoom { get; set; }
+
     /// <param name="Order">Of completion.</param>
     /// <param name="Bytes">The content.</param>
     /// <param name="Index">Known for what was received.</param>
@@ -96,6 +99,8 @@ internal sealed partial class SimulatedDisk
     {
         public async Task<SnapshotFile> WriteSnapshotAsync(IStateSnapshot picture, CancellationToken cancellation)
         {
+            if (disk.LacksRoom)
+                throw new OutOfSpaceException("The disk has no room for a snapshot.");
             using var content = new MemoryStream();
             await picture.WriteAsync(content, cancellation);
             cancellation.ThrowIfCancellationRequested();
@@ -105,6 +110,8 @@ internal sealed partial class SimulatedDisk
         public ValueTask<ISnapshotReceiver> ReceiveSnapshotAsync(SnapshotDescriptor descriptor, CancellationToken cancellation)
         {
             ThrowIfGone();
+            if (disk.LacksRoom)
+                return ValueTask.FromException<ISnapshotReceiver>(new OutOfSpaceException("The disk has no room for a snapshot."));
             if (disk._partial?.IsOf(descriptor) != true)
                 disk._partial = new Received(descriptor);
             return new(new Receiver(this, disk._partial));
