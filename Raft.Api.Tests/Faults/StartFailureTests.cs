@@ -72,7 +72,7 @@ public sealed class StartFailureTests(ITestOutputHelper output)
     [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
     public async Task A_file_of_settings_that_may_not_be_read_is_named()
     {
-        if (!Environment.IsPrivilegedProcess)
+        if (OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess)
             return;
 
         using var directory = new TempDirectory();

@@ -2,6 +2,7 @@ using System.Globalization;
 using Raft.Api.Tests.Support;
 using Raft.Host.Hosting;
 using Xunit.Abstractions;
+using NodeProcess = Raft.Api.Tests.Support.NodeProcess;
 
 namespace Raft.Api.Tests.Rest;
 

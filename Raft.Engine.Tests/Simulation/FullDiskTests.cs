@@ -274,7 +274,7 @@ public sealed class FullDiskTests
         {
             _threads!.Kill();           // made when it was opened
             Files.Restart();
-            Assert.True(Store.DisposeAsync().IsCompletedSuccessfully);
+            Assert.True(Store.DisposeAsync().AsTask().IsCompletedSuccessfully);
         }
 
         public Task BeginAppend(long from, long to, int bytes) => Storage.PersistAsync(new PersistRequest(

@@ -17,6 +17,10 @@ internal sealed class SnapshotTransfers
     /// <summary>So many chunks in a row may find no answer, or bring nothing forward; then the protocol decides anew.</summary>
     private const int FailuresMax = 5;
 
+    /// <summary>A peer that refuses before anything was sent may have no room, or receive as many as it can: it is asked again after so
+    /// many ticks. With many groups it would be asked without end.</summary>
+    private const int RefusedTicks = 20;
+
     private readonly RaftServer _server;
     private readonly IRaftStorage _storage;
     private readonly IRaftRpc _rpc;
@@ -119,6 +123,8 @@ internal sealed class SnapshotTransfers
         {
             await using ISnapshotReader content = await _storage.OpenSnapshotAsync(transfer.Snapshot, transfer.Abort.Token);
             installed = await SendAsync(transfer, content);
+            for (int tick = 0; transfer.IsRefused && tick < RefusedTicks; tick++)
+                await NextTickAsync(transfer.Abort.Token);
         }
         catch (Exception) when (transfer.Abort.IsCancellationRequested)
         {
@@ -192,6 +198,7 @@ internal sealed class SnapshotTransfers
                         _isProgressStale = true;
                         break;
                     default:
+                        transfer.IsRefused = transfer.SentBytes == 0 && reply.Status == SnapshotStatus.Refused;
                         return null;        // refused, or nonsense
                 }
 
@@ -249,6 +256,9 @@ internal sealed class SnapshotTransfers
         public Term Term => wanted.Term;
         public SnapshotDescriptor Snapshot => wanted.Snapshot;
         public CancellationTokenSource Abort { get; } = new();
+
+        /// <summary>The peer took nothing at all.</summary>
+        public bool IsRefused { get; set; }
 
         /// <summary>What the peer has, as it said.</summary>
         public long SentBytes { get; set; }

@@ -38,10 +38,25 @@ internal sealed class DiskReserve(string directory, StorageSettings settings)
             return 0;
         }
 
+        Delete();
+        return bytes;
+    }
+
+    /// <summary>Gives the room back whatever is said to be free: there was not enough, or a quota says so.</summary>
+    /// <returns>How many bytes; 0 when there was nothing to give.</returns>
+    public long Release()
+    {
+        long bytes = FileBytes;
+        if (bytes > 0)
+            Delete();
+        return bytes;
+    }
+
+    private void Delete()
+    {
         _files.Delete(FilePath);
         _files.SyncDirectory(directory);            // freed blocks can be used once this is on the disk
         Interlocked.Exchange(ref _bytes, 0);
-        return bytes;
     }
 
     /// <summary>Takes what is missing, if there is room. Never fails: what is not there is not needed now.</summary>

@@ -258,7 +258,7 @@ public sealed class NodeStore : IAsyncDisposable
             throw new DataDirectoryException($"The data directory {_directory.Path} belongs to node '{_manifest.NodeId}', and this node is '{node}'. Correct Raft:NodeId or Raft:DataDirectory.");
 
         _snapshots = new SnapshotFiles(_directory.Current, _manifest.Salt, _settings, _metrics, _failStop, _logger);
-        _recovery = new Recovery(_directory.Current, _manifest, _snapshots, _settings, _metrics, _logger, GroupOf);
+        _recovery = new Recovery(_directory.Current, _manifest, _snapshots, _settings, _metrics, _logger, GroupOf, () => ReleaseReserve(evenIfNotTight: true));
         _database.Open(() => _open = _recovery.Open());
         _manifest = _recovery.Manifest;             // the data file may be another one now
         RepairManifest(_open!.Store.ClusterUid);    // Open has set it
@@ -278,10 +278,12 @@ public sealed class NodeStore : IAsyncDisposable
         _reserve.Refill();
     }
 
-    private void ReleaseReserve()
+    private bool ReleaseReserve(bool evenIfNotTight = false)
     {
-        if (_reserve.ReleaseIfTight() is > 0 and var bytes)
+        long bytes = evenIfNotTight ? _reserve.Release() : _reserve.ReleaseIfTight();
+        if (bytes > 0)
             _logger.ReserveReleased(_directory.Path, bytes);
+        return bytes > 0;
     }
 
     /// <summary>The WAL decides whether this directory is in a cluster; the manifest follows.</summary>

@@ -8,7 +8,8 @@ namespace Raft.Host.Storage;
 /// crash is harmless. Runs on the database thread, which is the only one to touch LiteDB.
 /// </summary>
 internal sealed class Recovery(
-    string current, Manifest manifest, SnapshotFiles snapshots, StorageSettings settings, StorageMetrics metrics, ILogger logger, Func<string, DurableStorage> groups) : IDisposable
+    string current, Manifest manifest, SnapshotFiles snapshots, StorageSettings settings, StorageMetrics metrics, ILogger logger, Func<string, DurableStorage> groups,
+    Func<bool> giveRoom) : IDisposable
 {
     private readonly List<IDisposable> _open = [];
     private Manifest _manifest = manifest;
@@ -195,14 +196,21 @@ internal sealed class Recovery(
 
         void Checkpoint()
         {
+            // Where there is no room even so, the log keeps what it holds, and the database thread tries again: this start only reads.
+            if (TryCheckpoint() || (giveRoom() && TryCheckpoint()))
+                covered = store.Position;
+        }
+
+        bool TryCheckpoint()
+        {
             try
             {
                 store.Checkpoint();
-                covered = store.Position;
+                return true;
             }
             catch (StorageFailedException error) when (error.IsOutOfSpace && stream.Failure is null && !isOld)     // an upgrade of the log relies on it
             {
-                // The log keeps what it holds, and the database thread tries again: this start only reads.
+                return false;
             }
         }
 
