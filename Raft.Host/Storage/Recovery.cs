@@ -196,21 +196,27 @@ internal sealed class Recovery(
 
         void Checkpoint()
         {
-            // Where there is no room even so, the log keeps what it holds, and the database thread tries again: this start only reads.
-            if (TryCheckpoint() || (giveRoom() && TryCheckpoint()))
+            StorageFailedException? shortage = TryCheckpoint();
+            if (shortage is not null && giveRoom())
+                shortage = TryCheckpoint();
+            if (shortage is null)
                 covered = store.Position;
+            else if (isOld)
+                throw shortage;         // an upgrade of the log relies on it
+
+            // Else the log keeps what it holds, and the database thread tries again: this start only reads.
         }
 
-        bool TryCheckpoint()
+        StorageFailedException? TryCheckpoint()
         {
             try
             {
                 store.Checkpoint();
-                return true;
+                return null;
             }
-            catch (StorageFailedException error) when (error.IsOutOfSpace && stream.Failure is null && !isOld)     // an upgrade of the log relies on it
+            catch (StorageFailedException error) when (error.IsOutOfSpace && stream.Failure is null)
             {
-                return false;
+                return error;
             }
         }
 
