@@ -263,7 +263,7 @@ internal sealed class CheckpointStream : Stream
             if (_collected.TryGetValue(number, out byte[]? kept))
             {
                 kept.CopyTo(into);
-                BinaryPrimitives.WriteUInt32LittleEndian(into[ChecksumAt..], NoChecksum);
+                PageHashes.RemoveChecksum(into);        // an attempt at its checkpoint may have left one
                 return;
             }
 
