@@ -103,12 +103,12 @@ public sealed class FullDiskTests
         long index = 11;
         for (; node.Store.Shortage is null; index++)
         {
-            await node.AppendAsync(index, index, bytes: 4000);
+            await node.AppendAsync(index, index, bytes: 3500);
             await world.PassAsync(TimeSpan.FromMilliseconds(20));
         }
 
         // The log holds more than the database can take; what is durable is read.
-        await node.AppendAsync(index, index + 2, bytes: 4000);
+        await node.AppendAsync(index, index + 2, bytes: 3500);
         await node.CheckAsync(index + 2);
         Assert.Null(node.Failure);
 
@@ -119,7 +119,7 @@ public sealed class FullDiskTests
 
         node.Files.Capacity = null;
         await world.UntilAsync(() => node.Store.Shortage is null, "the checkpoint");
-        await node.AppendAsync(index + 3, index + 40, bytes: 4000);         // more than the log holds
+        await node.AppendAsync(index + 3, index + 40, bytes: 3500);         // more than the log holds
         await node.CloseAsync();
         await node.OpenAsync();
         await node.CheckAsync(index + 40);
