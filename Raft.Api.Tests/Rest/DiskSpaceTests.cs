@@ -62,7 +62,7 @@ public sealed class DiskSpaceTests(ITestOutputHelper output)
 
         using HttpResponseMessage snapshot = await cluster[0].PostAsync("/v1/snapshots", "");
         await RestClient.AssertStatusAsync(HttpStatusCode.Created, snapshot);
-        using HttpResponseMessage transferred = await cluster[0].PostAsync("/v1/leader/transfer", """{"target":"n2"}""");
+        using HttpResponseMessage transferred = await cluster[0].PostAsync("/v1/leader/step-down", "");
         Assert.True(transferred.IsSuccessStatusCode, await transferred.Content.ReadAsStringAsync());
         using HttpResponseMessage removed = await cluster[0].Http.DeleteAsync("/v1/members/n3");
         Assert.True(removed.IsSuccessStatusCode, await removed.Content.ReadAsStringAsync());
