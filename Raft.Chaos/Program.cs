@@ -27,6 +27,13 @@ static int Help()
           full-disk      no room for a node                  [--times 10]
           slow-disk      syncs that take up to 2 s longer    [--times 10]
           clocks         wall clocks jump by hours           [--minutes 6]
+          clock-leaps    the leader's leaps and returns      [--times 12]
+          failing-reads  starts on a disk that is unreadable [--times 10]
+          filled-disk    another program fills the disk      [--times 10]
+          small-memory   256 MiB, values of 1 MiB            [--times 12]
+          descriptors    more idle connections than files    [--times 10]
+          new-addresses  of one or all nodes                 [--times 10]
+          removed-restarts  on the old disk                  [--times 10]
 
         Must fail, or the checks see nothing:
 

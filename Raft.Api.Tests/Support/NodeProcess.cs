@@ -47,7 +47,7 @@ public sealed class NodeProcess : IAsyncDisposable
     public string Id { get; }
     public string DataDirectory { get; set; }
     public string ApiUrl { get; }
-    public string PeerUrl { get; }
+    public string PeerUrl { get; private set; }
     public int ApiPort => new Uri(ApiUrl).Port;
     public int PeerPort => new Uri(PeerUrl).Port;
 
@@ -80,6 +80,13 @@ public sealed class NodeProcess : IAsyncDisposable
             lock (_output)
                 return _output.ToString();
         }
+    }
+
+    /// <summary>The next start listens for its peers on another port.</summary>
+    public void MovePeer(int port)
+    {
+        PeerUrl = new UriBuilder(PeerUrl) { Port = port }.Uri.GetLeftPart(UriPartial.Authority);
+        Settings["Kestrel__Endpoints__Peer__Url"] = PeerUrl;
     }
 
     public void Start()

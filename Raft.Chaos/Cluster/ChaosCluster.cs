@@ -8,6 +8,7 @@ namespace Raft.Chaos.Cluster;
 /// <summary>The nodes of a run, and which of them a fault has for itself.</summary>
 internal sealed class ChaosCluster : IAsyncDisposable
 {
+    private const int PortStep = 10;
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
     private readonly HashSet<ChaosNode> _claimed = [];
     private readonly Lock _gate = new();
@@ -156,6 +157,20 @@ internal sealed class ChaosCluster : IAsyncDisposable
         settings["Raft__Limits__SnapshotTrailingEntries"] = "200";
         settings["Raft__Limits__SnapshotTrailingBytes"] = (256 << 10).ToString(CultureInfo.InvariantCulture);
         settings["Raft__Limits__SnapshotChunkBytes"] = (64 << 10).ToString(CultureInfo.InvariantCulture);
+        ConfigureMembers(node);
+    }
+
+    /// <summary>Whom the node is told of: all members, or, once it came back as a new one, those that it asks to take it in.</summary>
+    public void ConfigureMembers(ChaosNode node)
+    {
+        Dictionary<string, string?> settings = node.Process.Settings;
+        if (node.JoinsBySetting)
+        {
+            foreach ((int n, ChaosNode other) in Nodes.Where(other => other != node).Index())
+                settings[string.Create(CultureInfo.InvariantCulture, $"Raft__Join__{n}")] = other.Process.PeerUrl;
+            return;
+        }
+
         foreach ((int n, ChaosNode member) in Nodes.Index())
         {
             string prefix = string.Create(CultureInfo.InvariantCulture, $"Raft__Members__{n}__");
@@ -163,5 +178,14 @@ internal sealed class ChaosCluster : IAsyncDisposable
             settings[prefix + "PeerUrl"] = member.Process.PeerUrl;
             settings[prefix + "ApiUrl"] = member.Process.ApiUrl;
         }
+    }
+
+    /// <summary>These listen on other peer ports from their next start on; every node's settings know it from its own next start on.</summary>
+    public void Move(IReadOnlyList<ChaosNode> moved)
+    {
+        foreach (ChaosNode node in moved)
+            node.Process.MovePeer(node.Process.PeerPort + PortStep);
+        foreach (ChaosNode node in Nodes)
+            ConfigureMembers(node);
     }
 }

@@ -33,6 +33,10 @@ internal sealed class ChaosNode : IAsyncDisposable
         Disk = new NodeDisk(directory, Namespace, options.FileSystem, options.HasFaultyDisks ? helpers.FuseFaults : null);
         Process = new NodeProcess(Id, Disk.Data, ApiPort, PeerPort, Address) { OnLine = Read };
         Process.Wrapper.AddRange(Network.Inside(Namespace));
+        if (options.Descriptors is { } descriptors)
+            Process.Wrapper.AddRange(["prlimit", string.Create(CultureInfo.InvariantCulture, $"--nofile={descriptors}:{descriptors}")]);
+        if (options.MemoryBytes is { } memory)
+            Process.Wrapper.InsertRange(0, new MemoryGroup(Namespace, memory).Inside);
         if (options.HasCpuGroups)
             _cpu = new CpuGroup(Namespace);
         if (options.HasFakeTime)
@@ -70,6 +74,12 @@ internal sealed class ChaosNode : IAsyncDisposable
 
     /// <summary>A member that was taken out with its disk may come back with another one.</summary>
     public bool HasNewDisk { get; set; }
+
+    /// <summary>It came back as a new member, so its settings name whom it asks to take it in.</summary>
+    public bool JoinsBySetting { get; set; }
+
+    /// <summary>Quarantine is right at the moment.</summary>
+    public bool MayBeDamaged { get; set; }
 
     /// <summary>Lines of level Error: something was refused that should have been served.</summary>
     public int Errors => Volatile.Read(ref _errors);
@@ -162,7 +172,7 @@ internal sealed class ChaosNode : IAsyncDisposable
             || line.Contains("Invariant", StringComparison.Ordinal);
         if (isFatal && _mayEnd is null)
             _log.Found($"{Id} wrote: {line}");
-        else if (line.Contains("quarantine", StringComparison.OrdinalIgnoreCase))
+        else if (!MayBeDamaged && line.Contains("quarantine", StringComparison.OrdinalIgnoreCase))
             _log.Found($"{Id} is in quarantine: {line}");
     }
 }

@@ -10,9 +10,11 @@ namespace Raft.Chaos.Cluster;
 /// <param name="HasCpuGroups">Whether a node's share of the processor can be cut.</param>
 /// <param name="HasLyingDisks">Whether syncs are said to be done and are not: then the checks must find what is lost.</param>
 /// <param name="HasDelays">Whether packets can be delayed.</param>
+/// <param name="MemoryBytes">The memory limit of each node's control group; null: none.</param>
+/// <param name="Descriptors">How many files and connections each node may have open; null: as many as the run itself.</param>
 internal sealed record ClusterOptions(
     int Nodes, FileSystemKind FileSystem, bool HasFaultyDisks = false, bool HasFakeTime = false, bool HasCpuGroups = false, bool HasDelays = false,
-    bool HasLyingDisks = false)
+    bool HasLyingDisks = false, long? MemoryBytes = null, int? Descriptors = null)
 {
     public Tool[] Needs =>
     [
@@ -21,6 +23,7 @@ internal sealed record ClusterOptions(
         .. FileSystem == FileSystemKind.Directory ? [] : new[] { Tool.XfsIo },
         .. HasFakeTime ? Helpers.ClockNeeds : [],
         .. HasCpuGroups ? new[] { Tool.CpuQuota } : [],
+        .. MemoryBytes is not null ? new[] { Tool.MemoryLimit } : [],
         .. HasDelays ? Helpers.DelayNeeds : [],
     ];
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Raft.Chaos.Cluster;
 
 namespace Raft.Chaos.Faults;
@@ -18,17 +17,20 @@ internal sealed class Replace(ChaosCluster cluster, Draw draw) : NodeFault(clust
         return Operator.UntilAsync(Cluster, node, "none", Draw.Number, other => Operator.AskAsync(other, "DELETE", $"/v1/members/{node.Id}?timeoutMs=2000"));
     }
 
-    protected override async Task EndAsync(ChaosNode node)
+    protected override Task EndAsync(ChaosNode node) => ReturnAsync(Cluster, node, Draw.Number);
+
+    /// <summary>A node that was removed comes back with an empty disk, as a new member.</summary>
+    internal static async Task ReturnAsync(ChaosCluster cluster, ChaosNode node, int first)
     {
         await node.KillAsync("it is replaced");
         if (Directory.Exists(node.Disk.Data))
             Directory.Delete(node.Disk.Data, recursive: true);
         foreach (string key in node.Process.Settings.Keys.Where(key => key.StartsWith("Raft__Members__", StringComparison.Ordinal) || key.StartsWith("Raft__Join__", StringComparison.Ordinal)).ToArray())
             node.Process.Settings.Remove(key);
-        foreach ((int n, ChaosNode other) in Cluster.Nodes.Where(other => other != node).Index())
-            node.Process.Settings[string.Create(CultureInfo.InvariantCulture, $"Raft__Join__{n}")] = other.Process.PeerUrl;
+        node.JoinsBySetting = true;
+        cluster.ConfigureMembers(node);
         node.Start();
         string addresses = $$"""{"id":"{{node.Id}}","peerUrl":"{{node.Process.PeerUrl}}","apiUrl":"{{node.Process.ApiUrl}}"}""";
-        await Operator.UntilAsync(Cluster, node, "voter", Draw.Number, other => Operator.AskAsync(other, "POST", "/v1/members?timeoutMs=2000", addresses));
+        await Operator.UntilAsync(cluster, node, "voter", first, other => Operator.AskAsync(other, "POST", "/v1/members?timeoutMs=2000", addresses));
     }
 }

@@ -29,9 +29,9 @@ internal static class Leftovers
             Directory.Delete(directory, recursive: true);
         }
 
-        if (Directory.Exists(Tool.CpuGroups))
+        foreach (string groups in new[] { Tool.CpuGroups, Tool.MemoryGroups }.Where(Directory.Exists))
         {
-            foreach (string group in Directory.GetDirectories(Tool.CpuGroups, prefix + "*"))
+            foreach (string group in Directory.GetDirectories(groups, prefix + "*"))
                 await Shell.TryAsync("rmdir", group);
         }
     }

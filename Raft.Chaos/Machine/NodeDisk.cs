@@ -103,6 +103,13 @@ internal sealed class NodeDisk(string directory, string @namespace, FileSystemKi
         await Shell.TryAsync("sh", "-c", "cat /dev/zero >> \"$1\"", "sh", filler); // ends where there is no room
     }
 
+    /// <summary>Makes some room again after <see cref="FillAsync"/>.</summary>
+    public void GiveBack(long bytes)
+    {
+        using FileStream filler = File.OpenWrite(Path.Combine(LoopMount, "filler"));
+        filler.SetLength(Math.Max(0, filler.Length - bytes));
+    }
+
     public void Free() => File.Delete(Path.Combine(LoopMount, "filler"));
 
     private string LoopMount => fuseFaults is null ? Mount : Below;

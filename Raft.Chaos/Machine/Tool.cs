@@ -9,6 +9,7 @@ namespace Raft.Chaos.Machine;
 internal sealed record Tool(string Name, string Remedy, Func<bool> IsThere, bool IsPackage = true)
 {
     public const string CpuGroups = "/sys/fs/cgroup/cpu";
+    public const string MemoryGroups = "/sys/fs/cgroup/memory";
 
     public static readonly Tool Root = new(
         "the rights to make network namespaces and to mount", "run it as root, outside of a container without them", MayAdministrate, IsPackage: false);
@@ -28,6 +29,9 @@ internal sealed record Tool(string Name, string Remedy, Func<bool> IsThere, bool
     public static readonly Tool XfsIo = OfProgram("xfs_io", "xfsprogs");
     public static readonly Tool CpuQuota = new(
         $"the cpu controller at {CpuGroups}", "a kernel with version 1 of control groups", () => Directory.Exists(CpuGroups), IsPackage: false);
+
+    public static readonly Tool MemoryLimit = new(
+        $"the memory controller at {MemoryGroups}", "a kernel with version 1 of control groups", () => Directory.Exists(MemoryGroups), IsPackage: false);
 
     /// <summary>What every cluster needs, whatever happens to it.</summary>
     public static readonly Tool[] OfEveryRun = [Root, Ip, Nsenter, Iptables];

@@ -7,10 +7,10 @@ internal static class FaultPlan
 {
     public static readonly FaultKind[] All =
     [
-        Kill.Kind, KillAll.Kind, Restart.Kind, Freeze.Kind, Starve.Kind, ClockJump.Kind,
-        DiskFault.FailingSync, DiskFault.FailingWrite, FullDisk.Kind, SlowDisk.Kind, PowerCut.Kind, PowerCutOfMany.Kind,
+        Kill.Kind, KillAll.Kind, Restart.Kind, Freeze.Kind, Starve.Kind, ClockJump.Kind, LeaderLeap.Kind, IdleConnections.Kind, NewAddress.Kind,
+        DiskFault.FailingSync, DiskFault.FailingWrite, FailingRead.Kind, FullDisk.Kind, FilledByAnother.Kind, SlowDisk.Kind, PowerCut.Kind, PowerCutOfMany.Kind,
         Partition.Kind, OneWayPartition.Kind, RingPartition.Kind, PacketLoss.Kind, Resets.Kind, Delays.Kind,
-        Transfer.Kind, Replace.Kind, LostDisk.Kind, Demote.Kind,
+        Transfer.Kind, Replace.Kind, RemovedRestart.Kind, LostDisk.Kind, Demote.Kind,
     ];
 
     /// <summary>Rounds without an end. Where kinds are mixed a round has up to four: for nodes, for the network, for the operator.</summary>

@@ -30,6 +30,8 @@ internal sealed record Scenario(string Name, string Summary)
     /// <summary>Whether clients read what a node has, however old, and record it as if it were the newest: then the checker must find it.</summary>
     public bool HasStaleReads { get; init; }
 
+    private const int MixDescriptors = 2048;
+
     /// <summary>Scenarios by their names, as the command line has them.</summary>
     public static Scenario Of(Arguments arguments)
     {
@@ -39,7 +41,7 @@ internal sealed record Scenario(string Name, string Summary)
         {
             "mix" => new Scenario("mix", "all faults, several at a time")
             {
-                Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true, HasFakeTime: true, HasCpuGroups: true, HasDelays: true),
+                Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true, HasFakeTime: true, HasCpuGroups: true, HasDelays: true, Descriptors: MixDescriptors),
                 Kinds = FaultPlan.All,
                 AtOnce = null,
                 Duration = TimeSpan.FromMinutes(arguments.Minutes ?? 20),
@@ -103,6 +105,56 @@ internal sealed record Scenario(string Name, string Summary)
                 AtOnce = nodes,
                 Duration = TimeSpan.FromMinutes(arguments.Minutes ?? 6),
                 HasSurvivor = true,
+            },
+            "clock-leaps" => new Scenario("clock-leaps", "the leader's clock leaps by an hour or 400 days, and returns")
+            {
+                Cluster = new ClusterOptions(nodes, FileSystemKind.Directory, HasFakeTime: true),
+                Kinds = [LeaderLeap.Kind],
+                Times = arguments.Times ?? 12,
+                WaitsForWrites = true,
+            },
+            "failing-reads" => new Scenario("failing-reads", "starts on a disk that cannot be read")
+            {
+                Cluster = new ClusterOptions(nodes, fileSystem, HasFaultyDisks: true),
+                Kinds = [FailingRead.Kind],
+                Times = arguments.Times ?? 10,
+                WaitsForWrites = true,
+            },
+            "filled-disk" => new Scenario("filled-disk", "another program fills a node's disk, and the node starts there")
+            {
+                Cluster = new ClusterOptions(nodes, fileSystem),
+                Kinds = [FilledByAnother.Kind],
+                Times = arguments.Times ?? 10,
+                WaitsForWrites = true,
+            },
+            "small-memory" => new Scenario("small-memory", "containers of 256 MiB and values of 1 MiB")
+            {
+                Cluster = new ClusterOptions(nodes, FileSystemKind.Directory, MemoryBytes: 256 << 20),
+                Kinds = [LargeValues.Kind, Kill.Kind, KillAll.Kind],
+                AtOnce = 2,
+                Times = arguments.Times ?? 12,
+                WaitsForWrites = true,
+            },
+            "descriptors" => new Scenario("descriptors", "more idle connections than a node may have files open")
+            {
+                Cluster = new ClusterOptions(nodes, FileSystemKind.Directory, Descriptors: 1024),
+                Kinds = [IdleConnections.Kind],
+                Times = arguments.Times ?? 10,
+                WaitsForWrites = true,
+            },
+            "new-addresses" => new Scenario("new-addresses", "all nodes stop, and start under new peer addresses")
+            {
+                Cluster = new ClusterOptions(nodes, FileSystemKind.Directory),
+                Kinds = [NewAddresses.Kind, NewAddress.Kind with { Weight = NewAddresses.Kind.Weight }],
+                Times = arguments.Times ?? 10,
+                WaitsForWrites = true,
+            },
+            "removed-restarts" => new Scenario("removed-restarts", "a removed member is started again on its old disk")
+            {
+                Cluster = new ClusterOptions(nodes, FileSystemKind.Directory),
+                Kinds = [RemovedRestart.Kind],
+                Times = arguments.Times ?? 10,
+                WaitsForWrites = true,
             },
             _ => throw new ArgumentException($"There is no scenario '{arguments.Scenario}'."),
         };
