@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using Raft.Api.Tests.Support;
 using Raft.Host;
 using Raft.Host.Hosting;
@@ -68,12 +69,11 @@ public sealed class StartFailureTests(ITestOutputHelper output)
         await FailsAsync(node => node.Arguments.AddRange(["--config", directory[""]]), 2, directory[""], "is a directory");
     }
 
-    [Fact]
-    [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
+    [SkippableFact]
+    [UnsupportedOSPlatform("windows")]
     public async Task A_file_of_settings_that_may_not_be_read_is_named()
     {
-        if (OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess)
-            return;
+        Skip.IfNot(Environment.IsPrivilegedProcess, "It starts the node as another user: run the tests as root.");
 
         using var directory = new TempDirectory();
         File.SetUnixFileMode(directory[""], UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.OtherExecute | UnixFileMode.OtherRead);

@@ -13,7 +13,7 @@ internal static class Operator
     private const int TextMost = 120;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    public static async Task<string> AskAsync(ChaosNode node, string method, string path, string? json = null)
+    public static async Task<string> AskAsync(ChaosNode node, string method, string path, string? json = null, int textMost = TextMost)
     {
         try
         {
@@ -23,7 +23,7 @@ internal static class Operator
                 request.Content = new StringContent(json, Encoding.UTF8, "application/json");
             using HttpResponseMessage answer = await node.Process.Http.SendAsync(request, bound.Token);
             string text = await answer.Content.ReadAsStringAsync(bound.Token);
-            return string.Create(CultureInfo.InvariantCulture, $"{(int)answer.StatusCode} {(text.Length > TextMost ? text[..TextMost] : text)}");
+            return string.Create(CultureInfo.InvariantCulture, $"{(int)answer.StatusCode} {(text.Length > textMost ? text[..textMost] : text)}");
         }
         catch (Exception error) when (error is HttpRequestException or IOException or SocketException or OperationCanceledException)
         {

@@ -34,7 +34,7 @@ internal sealed class RemovedRestart(ChaosCluster cluster, Draw draw) : NodeFaul
             try
             {
                 await Wait.UntilAsync(
-                    async () => (last = await Operator.AskAsync(node, "GET", "/readyz?verbose")).Contains("removed", StringComparison.OrdinalIgnoreCase),
+                    async () => (last = await Operator.AskAsync(node, "GET", "/readyz?verbose", textMost: 2000)).Contains("removed", StringComparison.OrdinalIgnoreCase),
                     $"{node.Id} to say that it was removed", bound: Bound);
             }
             catch (TimeoutException)

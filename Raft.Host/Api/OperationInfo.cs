@@ -2,7 +2,7 @@ namespace Raft.Host.Api;
 
 /// <summary>What OpenAPI says of a route: the handlers read the request by hand, so nothing can be inferred.</summary>
 /// <param name="Answers">The JSON documents of its success; none: bytes of the type in <paramref name="Bytes"/>, or nothing.</param>
-/// <param name="Statuses">The statuses it answers with beside those, and beside 400, 404, 500 and 503, which all may.</param>
+/// <param name="Statuses">The statuses it answers with beside those, and beside those that every route may answer with (<see cref="RequestChecks"/>, and 404, 500, 503).</param>
 /// <param name="Query">Names of query parameters.</param>
 /// <param name="Headers">Names of request headers.</param>
 /// <param name="Body">The request body's description; null: there is none.</param>

@@ -61,7 +61,7 @@ internal static class Routes
     {
         (int, Type)[] changed = [(200, typeof(ChangeDocument)), (202, typeof(ChangeDocument))];
         Map(routes, ["GET"], root + "/members", members.GetAsync, new OperationInfo(
-            "listMembers" + suffix, "Who belongs to the group, who lags, and the change under way.", "members", [(200, typeof(MemberListDocument))], Query: ["local"]));
+            "listMembers" + suffix, "Who belongs to the group, who lags, and the change under way.", "members", [(200, typeof(MemberListDocument))], [304, 412], ["local"], ["If-Match", "If-None-Match"]));
         Map(routes, ["PUT"], root + "/members", members.PutAsync, new OperationInfo(
             "setMembers" + suffix, "Make these the members, in one joint change.", "members", changed, ChangeStatuses, ChangeQuery, MembersHeaders, Document: typeof(MembersRequest)));
         Map(routes, ["POST"], root + "/members", members.PostAsync, new OperationInfo(

@@ -69,7 +69,7 @@ internal static class SwaggerSetup
     {
         private const string Json = "application/json";
         private const string Ndjson = "application/x-ndjson";
-        private static readonly int[] Common = [400, 404, 500, 503];
+        private static readonly int[] Common = [400, 404, 414, 415, 417, 431, 500, 503];
         private static readonly string[] AppendTypes = ["application/octet-stream", Json, Ndjson];
         private static readonly string[] PutTypes = ["application/octet-stream"];
 
