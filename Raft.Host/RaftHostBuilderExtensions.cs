@@ -94,6 +94,7 @@ public static class RaftHostBuilderExtensions
         services.AddSingleton<PeerSightings>();
         services.AddSingleton<DiskWatermark>();
         services.AddSingleton<LogBudget>();
+        services.AddSingleton<MemoryWatch>();
         services.AddSingleton<PeerQuestions>();
         services.AddSingleton<FormationDesk>();
         services.AddSingleton<JoinDesk>();

@@ -3,13 +3,14 @@ using System.Text.Json.Nodes;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Host.Hosting;
+using Raft.Host.Memory;
 using Raft.Host.Monitoring;
 using Raft.Host.Settings;
 
 namespace Raft.Host.Api;
 
 /// <summary>This node, the others, the groups, the configuration. None of it needs a leader.</summary>
-internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness, FormationDesk desk, NodeSettings settings, NodeDrain drain, DiskWatermark disk, OtherNodes others)
+internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness, FormationDesk desk, NodeSettings settings, NodeDrain drain, DiskWatermark disk, MemoryWatch memory, StateBudget states, OtherNodes others)
 {
     private static readonly TimeSpan MemberPatience = TimeSpan.FromMilliseconds(500);
     private static readonly string[] SecretNames = ["password", "secret", "token"];
@@ -56,7 +57,8 @@ internal sealed class ClusterEndpoints(ApiServices services, Readiness readiness
         RaftServer? server = groups.FirstOrDefault()?.Server;
         return new NodeStatusDocument(
             services.Settings.NodeId, services.Settings.ClusterId, desk.Uid?.ToString(), server?.Id.Storage.ToString(), server?.Settings.Protocol.StartCount,
-            ApiSettings.Version, Names.Of(now.Phase), now.Reason, report.IsReady, report.Reasons, drain.IsDraining, disk.Shortage, [.. groups.Select(GroupDocuments.StatusOf)]);
+            ApiSettings.Version, Names.Of(now.Phase), now.Reason, report.IsReady, report.Reasons, drain.IsDraining, disk.Shortage,
+            memory.Shortage, states.StateBytes, states.MaxBytes, [.. groups.Select(GroupDocuments.StatusOf)]);
     }
 
     private static ClusterGroupDocument GroupPicture(HostedGroup group)

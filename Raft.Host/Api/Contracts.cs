@@ -8,9 +8,12 @@ namespace Raft.Host.Api;
 /// <param name="ClusterUid">Null until the node is in a cluster.</param>
 /// <param name="Draining">It hands its leaderships over and takes no more.</param>
 /// <param name="DiskShortage">Why it leads nothing that another could, and takes no commands else; null while there is room.</param>
+/// <param name="MemoryShortage">Why writes that make the state larger are, or soon will be, refused; null while there is room.</param>
+/// <param name="StateBytes">Memory of the states of all groups; <paramref name="StateBytesMax"/> is Raft:Limits:MaxStateBytes.</param>
 public sealed record NodeStatusDocument(
     string Node, string Cluster, string? ClusterUid, string? StorageId, long? StartCount, string Version,
-    string Phase, string Reason, bool Ready, IReadOnlyList<string> NotReadyBecause, bool Draining, string? DiskShortage, IReadOnlyList<GroupStatusDocument> Groups);
+    string Phase, string Reason, bool Ready, IReadOnlyList<string> NotReadyBecause, bool Draining, string? DiskShortage, string? MemoryShortage, long StateBytes, long StateBytesMax,
+    IReadOnlyList<GroupStatusDocument> Groups);
 
 /// <param name="Leader">Its node id; null when none is known.</param>
 /// <param name="Snapshot">The newest in force; null when none was taken.</param>

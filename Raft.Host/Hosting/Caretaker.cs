@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Raft.Engine.Errors;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
+using Raft.Host.Memory;
 using Raft.Host.Peers;
 using Raft.Host.Settings;
 using Raft.Host.StateMachine;
@@ -17,7 +18,7 @@ namespace Raft.Host.Hosting;
 /// </remarks>
 internal sealed class Caretaker(
     NodeSettings settings, NodeAddresses addresses, GroupRegistry groups, GroupsHost host, PeerTransport peers, PeerQuestions questions,
-    PeerSightings sightings, NodeDrain drain, DiskWatermark disk, LogBudget logBudget, OwnAddressCorrection ownAddress, AddressExchange exchange, TimeProvider time, ILogger<Caretaker> log)
+    PeerSightings sightings, NodeDrain drain, DiskWatermark disk, MemoryWatch memory, LogBudget logBudget, OwnAddressCorrection ownAddress, AddressExchange exchange, TimeProvider time, ILogger<Caretaker> log)
 {
     private static readonly TimeSpan Round = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -44,6 +45,7 @@ internal sealed class Caretaker(
             {
                 sightings.Look();
                 disk.Look();
+                memory.Look();
                 await host.StartCreatedAsync(cancellation);
                 CareForFirst(cancellation);
                 CompleteJoining(cancellation);
@@ -136,6 +138,7 @@ internal sealed class Caretaker(
         RaftServer server = group.Server;
         NodeId? withRoom = disk.CareFor(group);
         server.ClockOffsetMs = group.Machine.TimeOffsetMs;
+        memory.CareFor(group);
         if (server.Role != Role.Leader)
         {
             _leadsSince.Remove(group.Id);

@@ -75,7 +75,7 @@ internal sealed class LimitedListener(IConnectionListener listener, ConnectionCo
 }
 
 /// <summary>Connections of one endpoint. Thread-safe.</summary>
-internal sealed class ConnectionCount
+public sealed class ConnectionCount
 {
     private int _open;
     private long _refused;
@@ -99,7 +99,7 @@ internal sealed class ConnectionCount
 }
 
 /// <summary>Connections of both endpoints.</summary>
-internal sealed class ConnectionCounts
+public sealed class ConnectionCounts
 {
     public ConnectionCount Clients { get; } = new();
     public ConnectionCount Peers { get; } = new();

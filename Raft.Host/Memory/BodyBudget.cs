@@ -5,7 +5,7 @@ namespace Raft.Host.Memory;
 /// <remarks>The bodies of requests that wait for a quorum are among them. Small bodies are not counted: their number is bounded by
 /// that of the connections.</remarks>
 /// <param name="maxBytes">A single body passes when nothing else is held, however large.</param>
-internal sealed class BodyBudget(long maxBytes)
+public sealed class BodyBudget(long maxBytes)
 {
     /// <summary>Bodies up to this are not counted.</summary>
     public const int SmallBytes = 16 << 10;

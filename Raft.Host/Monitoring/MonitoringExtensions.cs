@@ -11,6 +11,7 @@ internal static class MonitoringExtensions
     public static IServiceCollection AddRaftMonitoring(this IServiceCollection services)
     {
         services.AddSingleton<Readiness>();
+        services.AddSingleton<MemoryMeters>();
         services.AddSingleton<RaftMeters>();
         services.AddSingleton<WriteOutcomes>();
         services.AddOpenTelemetry().WithMetrics(metrics => metrics

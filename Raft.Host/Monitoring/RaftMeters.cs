@@ -24,7 +24,7 @@ public sealed class RaftMeters : IDisposable
     private readonly PeerTransport _peers;
     private readonly Meter _meter = new(MeterName);
 
-    public RaftMeters(GroupRegistry groups, NodeState state, Readiness readiness, PeerTransport peers, NodeDrain drain, DiskWatermark disk)
+    public RaftMeters(GroupRegistry groups, NodeState state, Readiness readiness, PeerTransport peers, NodeDrain drain, DiskWatermark disk, MemoryMeters memory)
     {
         _groups = groups;
         _peers = peers;
@@ -47,6 +47,7 @@ public sealed class RaftMeters : IDisposable
         _meter.CreateObservableGauge("raft.disk.free", () => disk.FreeBytes is { } free ? [new Measurement<long>(free)] : (Measurement<long>[])[], "By", "Free bytes of the data directory's file system.");
         _meter.CreateObservableGauge("raft.disk.reusable", () => disk.ReusableBytes, "By", "Bytes of the data file that can be used again; they count as free.");
         _meter.CreateObservableGauge("raft.disk.low", () => disk.Shortage is null ? 0 : 1, unit: null, "1 while less is free than Raft:Limits:MinFreeDiskBytes.");
+        memory.Measure(_meter);
         Gauge("raft.voters", "Voters of the configuration in force.", server => Voters(server).Count());
         Gauge("raft.voters_alive", "Voters that this node hears, itself included.", AliveVoters);
         _meter.CreateObservableGauge("raft.role", MeasureRoles, unit: null, "1 for the role that the server has.");

@@ -142,6 +142,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             _ => throw BadFrameException.Malformed($"{(byte)content} is no content of a liveness frame"),
         };
         long? clockMs = version >= PeerHandshake.ClockVersion ? reader.Int64() : null;
+        bool lacksMemory = version >= PeerHandshake.ClockVersion && reader.Bool();
         reader.End();
         if (!_signs.TryGetValue(server, out PeerSign? sign))
             return;
@@ -161,6 +162,7 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             sign.FrameCame(context.Time.GetTimestamp(), stamp);
             sign.ClockDifferenceMs = clockMs - NowMs();
             sign.LacksSpace = lacksSpace;
+            sign.LacksMemory = lacksMemory;
             now = sign.Now;
         }
 
@@ -219,7 +221,10 @@ internal sealed class LivenessExchange(PeerContext context, Action<GroupId?> not
             if (_signs.TryGetValue(server, out PeerSign? sign))
                 (stamp, heldTicks) = sign.TakeStamp(context.Time);
 
-            var frame = new LivenessFrame(content, context.Time.GetTimestamp(), stamp, heldTicks, context.LacksSpace, _own, peer.Control.Version >= PeerHandshake.ClockVersion ? clockMs : null);
+            var frame = new LivenessFrame(content, context.Time.GetTimestamp(), stamp, heldTicks, context.LacksSpace, _own, peer.Control.Version >= PeerHandshake.ClockVersion ? clockMs : null)
+            {
+                LacksMemory = context.LacksMemory,
+            };
             if (queue.Add(frame, out _, generation) != Queued.Yes)
                 continue;
 

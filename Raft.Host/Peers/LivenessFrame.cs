@@ -27,6 +27,9 @@ internal enum LivenessContent : byte
 internal readonly record struct LivenessFrame(
     LivenessContent Content, long Stamp, long Echo, long HeldTicks, bool LacksSpace, OwnStatuses Own, long? ClockMs) : IFrameSource
 {
+    /// <summary>The states here take more memory than our budget; told with the clock only.</summary>
+    public bool LacksMemory { get; init; }
+
     /// <summary>What one group takes at least.</summary>
     public const int MinGroupBytes = 3;
 
@@ -65,7 +68,11 @@ internal readonly record struct LivenessFrame(
         }
 
         if (ClockMs is { } clockMs)
+        {
             writer.Int64(clockMs);
+            writer.Bool(LacksMemory);
+        }
+
         writer.End();
     }
 

@@ -7,6 +7,7 @@ internal sealed class PeerContext(PeerSettings settings, TimeProvider time, ILog
 {
     private volatile NodeIdentity? _identity;
     private volatile bool _lacksSpace;
+    private volatile bool _lacksMemory;
 
     public PeerSettings Settings { get; } = settings;
     public TimeProvider Time { get; } = time;
@@ -31,6 +32,13 @@ internal sealed class PeerContext(PeerSettings settings, TimeProvider time, ILog
 
     /// <summary>Where Raft:Members lists a node; null: not at all.</summary>
     public string? HintOf(NodeId node) => Settings.Hints.GetValueOrDefault(node.Value);
+
+    /// <summary>The states here take more memory than our budget.</summary>
+    public bool LacksMemory
+    {
+        get => _lacksMemory;
+        set => _lacksMemory = value;
+    }
 
     public Func<long> DurableSequence { get; set; } = static () => 0;
 

@@ -24,7 +24,7 @@ internal static class PeerHandshake
 {
     public const ushort MinVersion = 1;
 
-    /// <summary>1: the first release. 2: a liveness frame tells the sender's wall clock.</summary>
+    /// <summary>1: the first release. 2: a liveness frame tells the sender's wall clock, and whether its memory is used up.</summary>
     public const ushort MaxVersion = 2;
 
     public const ushort ClockVersion = 2;

@@ -12,6 +12,7 @@ internal sealed class PeerSign(ServerId server)
     private volatile State _now = new(0, 0, NoGroups(), IsGone: false);
     private long _lastFrame = Never;
     private volatile bool _lacksSpace;
+    private volatile bool _lacksMemory;
     private long _stamp;
     private long _roundTripTicks = -1;
     private long _clockDifferenceMs = Never;
@@ -39,6 +40,13 @@ internal sealed class PeerSign(ServerId server)
     {
         get => Volatile.Read(ref _clockDifferenceMs) is not Never and var difference ? difference : null;
         set => Volatile.Write(ref _clockDifferenceMs, value ?? Never);
+    }
+
+    /// <summary>The states there take more memory than its budget, says its last frame.</summary>
+    public bool LacksMemory
+    {
+        get => _lacksMemory;
+        set => _lacksMemory = value;
     }
 
     public TimeSpan? RoundTrip

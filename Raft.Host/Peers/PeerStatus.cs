@@ -18,6 +18,9 @@ public sealed record PeerStatus(
     /// <summary>Where it is dialled, in the order of the attempts.</summary>
     public IReadOnlyList<PeerAddress> Addresses { get; init; } = [];
 
+    /// <summary>The states there take more memory than its budget: its leaders should not make them larger.</summary>
+    public bool LacksMemory { get; init; }
+
     /// <summary>Groups in which it follows a leader.</summary>
     public int FollowsCount { get; init; }
 }

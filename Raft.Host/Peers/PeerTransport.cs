@@ -93,6 +93,13 @@ public sealed class PeerTransport : IAsyncDisposable
         set => _context.LacksSpace = value;
     }
 
+    /// <summary>What the frames say of our own memory: the states here take more than its budget.</summary>
+    public bool LacksMemory
+    {
+        get => _context.LacksMemory;
+        set => _context.LacksMemory = value;
+    }
+
     public void Map(IEndpointRouteBuilder routes)
     {
         Map(routes, StreamKind.Control);
@@ -195,6 +202,7 @@ public sealed class PeerTransport : IAsyncDisposable
             LacksSpace = sign?.LacksSpace ?? false,
             IsMember = !peer.IsLearned,
             Addresses = peer.Addresses.Describe(),
+            LacksMemory = sign?.LacksMemory ?? false,
         };
     }
 
