@@ -141,6 +141,42 @@ public sealed class SmallMachineTests(ITestOutputHelper output)
         Assert.All(cluster.Nodes, node => Assert.True(node.IsRunning));
     }
 
+    [Fact]
+    public async Task The_smallest_live_voter_decides_and_a_learner_does_not()
+    {
+        await using ClusterProcesses cluster = await ClusterProcesses.StartAsync(4, output, node =>
+        {
+            ClusterProcesses.Patient(node);
+            node.Settings["Raft__Members__3__Voter"] = "false";
+            if (node.Id is "n3" or "n4")
+                node.Settings["Raft__Limits__MaxStateBytes"] = node.Id == "n3" ? "8000000" : "4000000";
+        });
+        NodeProcess first = cluster[0];
+
+        // The learner is over its budget, the voter is not.
+        Assert.Equal(6, (await PutAsync(first, from: 0, count: 6, clients: 1)).Count);
+        await cluster[3].WaitAsync(async () => (await cluster[3].GetJsonAsync("/v1/status")).GetProperty("memoryShortage").ValueKind == JsonValueKind.String, "n4 to say that it is over its budget");
+        Assert.Equal(1, (await PutAsync(first, from: 6, count: 1, clients: 1)).Count);
+
+        // Until the voter is.
+        string? detail = null;
+        await first.WaitAsync(
+            async () =>
+            {
+                using HttpResponseMessage answer = await PutAsync(first, Random.Shared.Next(100, 1_000_000));
+                if (answer.StatusCode != HttpStatusCode.InsufficientStorage)
+                    return false;
+                detail = (await RestClient.AssertProblemAsync(HttpStatusCode.InsufficientStorage, "notSubmitted", answer)).GetProperty("detail").GetString();
+                return detail!.Contains("'n3'", StringComparison.Ordinal);      // also when it leads
+            },
+            "writes to be refused because of n3");
+        await RestClient.AssertStatusAsync(HttpStatusCode.OK, await first.GetAsync("/v1/kv/k0"));
+
+        // It no longer counts when it is not there.
+        await cluster[2].KillAsync();
+        await first.WaitAsync(async () => (await PutAsync(first, from: 50, count: 1, clients: 1)).Count == 1, "writes to be taken without n3");
+    }
+
     /// <summary>Values until the node refuses several in a row; the keys that it took.</summary>
     private static async Task<List<int>> FillAsync(NodeProcess node, int from)
     {
