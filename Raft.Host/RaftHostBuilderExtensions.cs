@@ -84,7 +84,7 @@ public static class RaftHostBuilderExtensions
         services.AddSingleton<NodeRestart>();
         services.AddSingleton<RequestsInFlight>();
         services.AddSingleton<GroupRegistry>();
-        services.AddSingleton(static provider => new MemoryBudget(provider.GetRequiredService<NodeSettings>().Raft.Limits.MaxTotalBytes));
+        services.AddSingleton(static provider => InFlightOf(provider.GetRequiredService<NodeSettings>().Raft.Limits));
         services.AddSingleton(static provider => new StateBudget(
             provider.GetRequiredService<NodeSettings>().Raft.Limits.MaxStateBytes, provider.GetRequiredService<MemoryBudget>()));
         services.AddSingleton<GroupsHost>();
@@ -114,6 +114,10 @@ public static class RaftHostBuilderExtensions
             new(EndpointOptions.PeerKey, EndpointOptions.PeerDefault),
         ],
     });
+
+    /// <summary>A quarter may wait, and what one group lets wait in any case: with little memory a few large commands are more than that.</summary>
+    private static MemoryBudget InFlightOf(LimitsOptions limits) =>
+        new(limits.MaxTotalBytes) { MaxWaitingBytes = Math.Max(limits.MaxTotalBytes / 4, limits.MaxUncommittedBytes) };
 
     private static PeerSettings PeerSettingsOf(NodeSettings settings)
     {
