@@ -21,6 +21,9 @@ public sealed class MemoryWatch(NodeSettings settings, StateBudget budget, PeerT
     /// <summary>What is the matter, for people; null while there is room.</summary>
     public string? Shortage => _shortage;
 
+    /// <summary>The others brought more than this node would have accepted.</summary>
+    public bool IsOverBudget => budget.StateBytes > budget.MaxBytes;
+
     /// <summary>Of the caretaker.</summary>
     public void Look()
     {
@@ -34,7 +37,7 @@ public sealed class MemoryWatch(NodeSettings settings, StateBudget budget, PeerT
             log.LacksMemory(_shortage!);
         else if (!isLow && before is not null)
             log.HasMemoryAgain(bytes, budget.MaxBytes);
-        peers.LacksMemory = left < 0;
+        peers.LacksMemory = IsOverBudget;
     }
 
     /// <summary>While this node leads the group: what a live voter cannot hold is not proposed.</summary>

@@ -3,6 +3,7 @@ using System.Globalization;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
 using Raft.Host.Hosting;
+using Raft.Host.Memory;
 using Raft.Host.Peers;
 
 namespace Raft.Host.Monitoring;
@@ -28,7 +29,7 @@ public sealed record ReadinessReport(NodePhase Phase, IReadOnlyList<string> Reas
 /// cluster has it back: it holds what is committed, and its acknowledgements reach the leader. After that only a leader
 /// that is not known, or a long lag, takes readiness away, so that load does not make it flap.
 /// </remarks>
-public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain drain, PeerTransport peers, DiskWatermark disk)
+public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain drain, PeerTransport peers, DiskWatermark disk, MemoryWatch memory)
 {
     /// <summary>Committed entries that may be missing in the state machine.</summary>
     internal const long LagMax = 10_000;
@@ -48,6 +49,8 @@ public sealed class Readiness(NodeState state, GroupRegistry groups, NodeDrain d
         List<string> reasons = [];
         if (drain.IsDraining)
             reasons.Add("The node is draining: it hands over what it leads, and serves on.");
+        if (memory is { IsOverBudget: true, Shortage: { } shortage })
+            reasons.Add($"{shortage} This node holds more than its memory allows: give it as much as the others have.");
         if (groups.First is { } first)
             AddMissing(first, reasons);
         foreach (HostedGroup group in groups.All)
