@@ -21,6 +21,7 @@ namespace Raft.Engine.Tests.Simulation;
 /// <item>eng/defects/C12-older-snapshot-goes-at-once.defect</item>
 /// <item>eng/defects/C13-manifest-before-the-copies-are-handed-over.defect</item>
 /// <item>eng/defects/C15-old-data-file-goes-first.defect</item>
+/// <item>eng/defects/C24-hand-over-with-the-old-pages.defect</item>
 /// </list>
 /// </remarks>
 public sealed class CrashPointTests(ITestOutputHelper output)

@@ -4,6 +4,15 @@ using Xunit.Abstractions;
 namespace Raft.Engine.Tests.Simulation;
 
 /// <summary>Lost and stale sectors and pages of storage: see docs/testing.md. RAFT_DISK_FAULTS=all tries each sector of each file.</summary>
+/// <remarks>What it must find, each planted by eng/defects/run:
+/// <list type="bullet">
+/// <item>eng/defects/C20-pages-may-be-of-another-checkpoint.defect</item>
+/// <item>eng/defects/C21-changed-last-record-is-torn.defect</item>
+/// <item>eng/defects/C22-changed-blocks-stay-in-the-log.defect</item>
+/// <item>eng/defects/C23-unreadable-block-reads-as-zeros.defect</item>
+/// <item>eng/defects/C25-copy-is-applied-before-the-file-is-proven.defect</item>
+/// </list>
+/// </remarks>
 public sealed class DiskFaultTests(ITestOutputHelper output)
 {
     private static readonly bool s_all = Environment.GetEnvironmentVariable("RAFT_DISK_FAULTS") == "all";
