@@ -7,6 +7,9 @@ internal sealed class VirtualClock(VirtualTime time) : TimeProvider
     private long _trueAt = time.Ticks;
     private long _ownAt = time.Ticks;
 
+    /// <summary>Called before the wall clock is set, and after.</summary>
+    public Action? Changing { get; set; }
+
     /// <summary>How much of its time passes in a true second.</summary>
     public double Rate
     {
@@ -19,7 +22,16 @@ internal sealed class VirtualClock(VirtualTime time) : TimeProvider
     }
 
     /// <summary>By how much the wall clock is ahead.</summary>
-    public TimeSpan WallOffset { get; set; }
+    public TimeSpan WallOffset
+    {
+        get;
+        set
+        {
+            Changing?.Invoke();
+            field = value;
+            Changing?.Invoke();
+        }
+    }
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 

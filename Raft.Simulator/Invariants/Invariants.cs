@@ -24,5 +24,6 @@ internal static class Invariants
         new EqualStates(),
         new DurablePromises(ledger),
         new BoundedMemory(),
+        new StampsAreConfirmed(ledger),
     ];
 }

@@ -50,6 +50,9 @@ internal static class PermanentFaults
     /// <summary>Those that are drawn when none is named.</summary>
     private static readonly string[] _drawn = ["link-cut-one-way"];
 
+    /// <summary>As --permanent asks for none.</summary>
+    public const string None = "none";
+
     public static IEnumerable<string> Names => _all.Select(one => one.Name);
 
     /// <summary>One that every group can bear now; null when there is none.</summary>

@@ -50,3 +50,28 @@ internal sealed class WallClockFault : IFault
     public void Strike(Nemesis nemesis, Random random) =>
         nemesis.AnyNode(random).Clock.WallOffset = TimeSpan.FromHours((48 * random.NextDouble()) - 24);
 }
+
+/// <summary>The wall clocks of one node, or of all, leap by an hour or by 400 days, ahead or back; mostly they come back to the right time.</summary>
+internal sealed class ClockLeapFault : IFault
+{
+    public const string FaultName = "clock-leap";
+
+    public string Name => FaultName;
+    public int Weight => 3;
+
+    public void Strike(Nemesis nemesis, Random random)
+    {
+        SimulatedNode drawn = nemesis.AnyNode(random);
+        TimeSpan leap = random.Next(2) == 0 ? TimeSpan.FromHours(1) : TimeSpan.FromDays(400);
+        if (random.Next(3) == 0)
+            leap = -leap;
+        bool isOnAll = random.Next(4) == 0;
+        TimeSpan? howLong = random.Next(4) == 0 ? null : Nemesis.Between(random, 100, 4000);
+        foreach (SimulatedNode node in isOnAll ? nemesis.Cluster.Nodes : [drawn])
+        {
+            node.Clock.WallOffset += leap;
+            if (howLong is { } time)
+                nemesis.After(time, () => node.Clock.WallOffset -= leap);
+        }
+    }
+}

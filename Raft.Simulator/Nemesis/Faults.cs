@@ -11,6 +11,6 @@ internal static class Faults
         new SlowDiskFault(), new HungDiskFault(), new FailingDiskFault(), new DamagedDiskFault(), new OldDiskFault(),
         new ClockRateFault(), new WallClockFault(), new SlowLeaderFault(),
         new AddMemberFault(), new RemoveMemberFault(), new SetMembersFault(), new TransferFault(), new SnapshotFault(),
-        new LateEntriesFault(),
+        new LateEntriesFault(), new ClockLeapFault(), new LyingDiskFault(),
     ];
 }

@@ -10,5 +10,8 @@ internal interface IFault
     /// <summary>How often, against the others.</summary>
     int Weight { get; }
 
+    /// <summary>Only where the real store runs.</summary>
+    bool NeedsRealStorage => false;
+
     void Strike(Nemesis nemesis, Random random);
 }

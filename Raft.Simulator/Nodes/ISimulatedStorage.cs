@@ -45,8 +45,17 @@ internal interface ISimulatedStorage
     /// <summary>Bits flip in what is stored: the next start must notice.</summary>
     void Damage(Random random);
 
-    /// <summary>What it holds will not be read again: such a disk vouches for nothing.</summary>
+    /// <summary>What it holds will not be read again, or the next start has to show whether it can be: such a disk confirms nothing.</summary>
     bool IsDamaged { get; }
+
+    /// <summary>Something that was synced is not what was written, from now on: the next start must notice, or be unharmed by it.
+    /// Only while it is closed. Null: nothing on it could be changed so.</summary>
+    string? InjectFault(Random random) => null;
+
+    /// <summary>A start has read it and found nothing wrong: from now on it must not be called damaged.</summary>
+    void FoundIntact()
+    {
+    }
 
     /// <summary>A copy as of now, to be put back later; null when there is no way to make one.</summary>
     ISimulatedStorage? Copy();

@@ -19,8 +19,9 @@ internal sealed class RealStorage : ISimulatedStorage
     private NodeStore? _store;
     private long _sequence;
 
-    public RealStorage(World world, NodeId node)
+    public RealStorage(World world, NodeId node, bool remembersOverwritten = false)
     {
+        _files.RemembersOverwritten = remembersOverwritten;
         _world = world;
         _settings = new NodeStoreSettings("/data", node);
         _files.Cost = CostOf;
@@ -122,6 +123,26 @@ internal sealed class RealStorage : ISimulatedStorage
         string hit = paths[random.Next(paths.Length)];
         _files.Flip(hit, random.Next(_files.Content(hit).Length));
     }
+
+    public string? InjectFault(Random random)
+    {
+        if (_store is not null)
+            return null;
+
+        // Kinds with old content need what was overwritten.
+        DiskFault[] kinds = _files.RemembersOverwritten ? Enum.GetValues<DiskFault>() : [DiskFault.LostPage];
+        Func<string, bool>? among = random.Next(3) switch
+        {
+            0 => static path => path.Contains("copy", StringComparison.Ordinal),        // where checkpoints say which is the newest
+            1 => static path => path.EndsWith(".db", StringComparison.Ordinal),
+            _ => null,
+        };
+        string? fault = _files.InjectFault(kinds[random.Next(kinds.Length)], random, among);
+        IsDamaged |= fault is not null;
+        return fault;
+    }
+
+    public void FoundIntact() => IsDamaged = false;
 
     public ISimulatedStorage? Copy() => null;
 

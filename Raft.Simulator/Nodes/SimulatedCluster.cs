@@ -74,12 +74,22 @@ internal sealed class SimulatedCluster
     }
 
     public ISimulatedStorage NewStorage(NodeId node) =>
-        Plan.IsStorageReal ? new RealStorage(World, node) : new ModelStorage(World, new StorageId(++_lastStorage << 96));
+        Plan.IsStorageReal ? new RealStorage(World, node, Plan.HasLyingDisks) : new ModelStorage(World, new StorageId(++_lastStorage << 96));
 
     public void LinksChanged()
     {
         foreach (SimulatedGroup group in Groups)
             group.ApplyLinks();
+    }
+
+    /// <summary>What the wall clock of a server's node says; null: the server is not on its node any more.</summary>
+    public long? ClockOf(ServerId server) =>
+        NodeOf(server) is var node && node.Server == server ? node.Clock.GetUtcNow().ToUnixTimeMilliseconds() : null;
+
+    public void ClocksChange()
+    {
+        foreach (SimulatedGroup group in Groups)
+            group.ClocksChange();
     }
 
     /// <summary>The group that a command of the first group's log created.</summary>

@@ -53,6 +53,12 @@ internal sealed class SimulatedGroup
         Network.MaxDelay = _links.DelayMax;
     }
 
+    public void ClocksChange()
+    {
+        foreach (IInvariant invariant in _invariants)
+            (invariant as StampsAreConfirmed)?.OnClocks(_cluster.ClockOf);
+    }
+
     public void Started(SimulatedServer server) => _running[server.Id] = server;
 
     public void Stopped(SimulatedServer server) => _running.Remove(server.Id);

@@ -21,7 +21,7 @@ internal sealed partial class SimulatedNode
         Number = number;
         Id = new NodeId($"n{number}");
         Storage = cluster.NewStorage(Id);
-        Clock = new VirtualClock(cluster.World.Time);
+        Clock = new VirtualClock(cluster.World.Time) { Changing = cluster.ClocksChange };
         _budget = new MemoryBudget(cluster.Plan.MaxTotalBytes);
     }
 

@@ -9,7 +9,7 @@ internal sealed class Arguments
         usage: Raft.Simulator --seeds N [--from S] [--jobs J] [--keep-going] [--brief]   N runs
                Raft.Simulator --seed S [--trace]                               one run
         and for both: --operations N, --voters N, --without FAULT[,FAULT...], --drop EVENT[-EVENT][,...], --until MILLISECONDS, --storage real|model,
-        --permanent FAULT
+        --permanent FAULT|none
         exit code: 0 nothing was violated, 1 something was, 2 wrong arguments
         """;
 
@@ -61,7 +61,7 @@ internal sealed class Arguments
         if (key == "--permanent")
         {
             Template = Template with { Permanent = value };
-            return PermanentFaults.Names.Contains(value);
+            return value == PermanentFaults.None || PermanentFaults.Names.Contains(value);
         }
 
         if (key == "--storage")

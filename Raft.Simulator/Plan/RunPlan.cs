@@ -22,9 +22,10 @@ internal sealed class RunPlan
         ProtocolSettings = DrawProtocol(random);
         ServerSettings = DrawServer(random, ProtocolSettings);
         MaxTotalBytes = random.Next(3) == 0 ? 2 * ServerSettings.MaxUncommittedBytes : 256 << 20;
-        Events = Draw(settings, random);
-        HasPermanentFault = settings.Permanent is not null || settings.Seed % 3 == 0;
+        Events = Draw(settings, random, IsStorageReal);
+        HasPermanentFault = settings.Permanent is not null ? settings.Permanent != PermanentFaults.None : settings.Seed % 3 == 0;
         Permanent = settings.Permanent;
+        HasLyingDisks = Events.Any(planned => planned.Kind == LyingDiskFault.FaultName);
         HasOldDisks = Events.Any(planned => planned.Kind == OldDiskFault.FaultName);
     }
 
@@ -39,6 +40,9 @@ internal sealed class RunPlan
 
     /// <inheritdoc cref="RunSettings.Permanent"/>
     public string? Permanent { get; }
+
+    /// <summary>Disks may return something else than was written, so they remember what they have overwritten.</summary>
+    public bool HasLyingDisks { get; }
 
     /// <summary>Somebody may put old disks back, so the handshakes of connections are played too.</summary>
     public bool HasOldDisks { get; }
@@ -110,7 +114,7 @@ internal sealed class RunPlan
         };
     }
 
-    private static List<PlannedEvent> Draw(RunSettings settings, Random random)
+    private static List<PlannedEvent> Draw(RunSettings settings, Random random, bool isStorageReal)
     {
         // The pace, and the share of faults among the events.
         double spanMs = settings.Operations * (15 + (25 * random.NextDouble()));
@@ -120,7 +124,7 @@ internal sealed class RunPlan
         foreach (IFault fault in Faults.All)
         {
             int weight = random.Next(4) == 0 ? 0 : fault.Weight * random.Next(1, 4);
-            if (weight > 0)
+            if (weight > 0 && (isStorageReal || !fault.NeedsRealStorage))
                 wheel.Add((fault.Name, total += weight));
         }
 
