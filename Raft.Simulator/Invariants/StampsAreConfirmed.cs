@@ -1,30 +1,30 @@
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
-using Raft.Engine.Server;
 
 namespace Raft.Simulator;
 
-/// <summary>No entry is stamped with a time that no quorum's clocks have come to: one clock that leaps moves the log's time by
-/// seconds at the most.</summary>
-/// <remarks>What a quorum has come to is taken over the whole run, since a log's time never falls: of each set of voters that is, or may
-/// be, in force the highest clock that a majority of them has reached; of a sole voter that is its own.</remarks>
+/// <summary>No entry is stamped with a time that no quorum's clocks have come to, and no time that has passed since explains: one clock
+/// that leaps moves the log's time by seconds at the most.</summary>
+/// <remarks>A log's time never falls, and goes on with the monotonic clock. So what a quorum has come to is taken over the whole run: of
+/// each set of voters that is, or may be, in force the highest clock that a majority of them has reached (of a sole voter that is its
+/// own), and the time since.</remarks>
 internal sealed class StampsAreConfirmed(GroupLedger ledger) : IInvariant
 {
-    /// <summary>What one clock may add: the leap that is allowed, what runs between two reviews on the fastest clock, and what
-    /// frames that are late make of it.</summary>
+    /// <summary>What one clock may add: the leap that is allowed, what a fast clock gains between two reviews, and late frames.</summary>
     private const long SlackMs = 60_000;
 
-    private long _confirmedMs = long.MinValue;
+    private long? _confirmedMs;
+    private long _confirmedAtMs;
     private long _lastMs;
 
     /// <summary>The clocks of the nodes are about to be changed, or have just been.</summary>
-    public void OnClocks(Func<ServerId, long?> clockOf)
+    public void OnClocks(SimulatedCluster cluster)
     {
         foreach (Configuration configuration in ledger.LiveConfigurations)
         {
-            Confirm(configuration.Current, clockOf);
+            Confirm(configuration.Current, cluster);
             if (configuration.IsJoint)
-                Confirm(configuration.Previous, clockOf);
+                Confirm(configuration.Previous, cluster);
         }
     }
 
@@ -36,16 +36,26 @@ internal sealed class StampsAreConfirmed(GroupLedger ledger) : IInvariant
         // The first stamp of a log is that of whoever leads first, unless others have told their clocks already.
         bool isFirst = _lastMs == 0;
         _lastMs = request.Entries[^1].TimeMs;
-        OnClocks(server.Node.Cluster.ClockOf);
+        SimulatedCluster cluster = server.Node.Cluster;
+        OnClocks(cluster);
         if (isFirst)
-            _confirmedMs = Math.Max(_confirmedMs, _lastMs);
-        return _lastMs <= _confirmedMs + SlackMs
-            ? null
-            : $"{server} has an entry stamped {TimeSpan.FromMilliseconds(_lastMs - _confirmedMs)} ahead of what the clocks of any quorum have come to";
+            Confirm(_lastMs, NowMs(cluster));
+        long aheadMs = _lastMs - ConfirmedMs(NowMs(cluster)) ?? 0;
+        return aheadMs <= SlackMs ? null : $"{server} has an entry stamped {TimeSpan.FromMilliseconds(aheadMs)} ahead of what the clocks of any quorum have come to";
+    }
+
+    private static long NowMs(SimulatedCluster cluster) => (long)cluster.World.Time.Now.TotalMilliseconds;
+
+    private long? ConfirmedMs(long nowMs) => _confirmedMs + (nowMs - _confirmedAtMs);
+
+    private void Confirm(long clockMs, long nowMs)
+    {
+        if (ConfirmedMs(nowMs) is not { } confirmed || clockMs > confirmed)
+            (_confirmedMs, _confirmedAtMs) = (clockMs, nowMs);
     }
 
     /// <summary>Where the clocks of a quorum have come at least.</summary>
-    private void Confirm(IReadOnlyList<Member> members, Func<ServerId, long?> clockOf)
+    private void Confirm(IReadOnlyList<Member> members, SimulatedCluster cluster)
     {
         List<long> clocks = [];
         int voters = 0;
@@ -54,7 +64,7 @@ internal sealed class StampsAreConfirmed(GroupLedger ledger) : IInvariant
             if (member.Kind != MemberKind.Voter)
                 continue;
             voters++;
-            if (clockOf(member.Id) is { } clock)
+            if (cluster.ClockOf(member.Id) is { } clock)
                 clocks.Add(clock);
         }
 
@@ -62,6 +72,6 @@ internal sealed class StampsAreConfirmed(GroupLedger ledger) : IInvariant
         if (voters == 0 || clocks.Count < quorum)
             return;
         clocks.Sort();
-        _confirmedMs = Math.Max(_confirmedMs, clocks[^quorum]);
+        Confirm(clocks[^quorum], NowMs(cluster));
     }
 }

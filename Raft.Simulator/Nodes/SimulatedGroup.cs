@@ -56,7 +56,7 @@ internal sealed class SimulatedGroup
     public void ClocksChange()
     {
         foreach (IInvariant invariant in _invariants)
-            (invariant as StampsAreConfirmed)?.OnClocks(_cluster.ClockOf);
+            (invariant as StampsAreConfirmed)?.OnClocks(_cluster);
     }
 
     public void Started(SimulatedServer server) => _running[server.Id] = server;

@@ -11,6 +11,8 @@ internal sealed class RunPlan
     {
         IsAllForbidden = settings.IsAllForbidden;
         IsStorageReal = settings.IsStorageReal ?? settings.Seed % 10 == 0;
+        HasPermanentFault = settings.Permanent is not null ? settings.Permanent != PermanentFaults.None : settings.Seed % 3 == 0;
+        Permanent = settings.Permanent;
         var random = new Random(settings.Seed);
         int drawn = random.Next(100) switch { < 3 => 1, < 8 => 2, < 65 => 3, < 72 => 4, _ => 5 };
         Voters = settings.Voters ?? drawn;
@@ -20,11 +22,9 @@ internal sealed class RunPlan
         Clients = random.Next(2, 6);
         Keys = random.Next(1, 5);
         ProtocolSettings = DrawProtocol(random);
-        ServerSettings = DrawServer(random, ProtocolSettings);
+        ServerSettings = DrawServer(random, ProtocolSettings, HasPermanentFault);
         MaxTotalBytes = random.Next(3) == 0 ? 2 * ServerSettings.MaxUncommittedBytes : 256 << 20;
         Events = Draw(settings, random, IsStorageReal);
-        HasPermanentFault = settings.Permanent is not null ? settings.Permanent != PermanentFaults.None : settings.Seed % 3 == 0;
-        Permanent = settings.Permanent;
         HasLyingDisks = Events.Any(planned => planned.Kind == LyingDiskFault.FaultName);
         HasOldDisks = Events.Any(planned => planned.Kind == OldDiskFault.FaultName);
     }
@@ -88,7 +88,7 @@ internal sealed class RunPlan
         };
     }
 
-    private static RaftServerSettings DrawServer(Random random, ProtocolSettings protocol)
+    private static RaftServerSettings DrawServer(Random random, ProtocolSettings protocol, bool hasPermanentFault)
     {
         var settings = new RaftServerSettings
         {
@@ -100,7 +100,8 @@ internal sealed class RunPlan
             SnapshotChunkBytes = random.Next(2) == 0 ? 300 : 4 << 10,
             MaxUncommittedBytes = random.Next(3) switch { 0 => 5 << 10, 1 => 64 << 10, _ => 16 << 20 },
             MaxApplyEntries = random.Next(2) == 0 ? 1 : 64,
-            DiskStall = TimeSpan.FromMilliseconds(500),
+            // While every disk is slow: were it shorter than a write, leaders would hand over in a circle.
+            DiskStall = hasPermanentFault ? TimeSpan.FromSeconds(2) : TimeSpan.FromMilliseconds(500),
             ClockConfirmation = TimeSpan.FromSeconds(2),
         };
         settings = settings with { SnapshotSendBytesPerSecond = random.Next(3) == 0 ? 8 << 10 : 0 };
