@@ -47,9 +47,6 @@ internal static class PermanentFaults
         ("node-deaf", static (cluster, node, _) => Of("node-deaf", node, nemesis => CutAll(nemesis, node, isFrom: false))),
     ];
 
-    /// <summary>Those that are drawn when none is named.</summary>
-    private static readonly string[] _drawn = ["link-cut-one-way"];
-
     /// <summary>As --permanent asks for none.</summary>
     public const string None = "none";
 
@@ -59,7 +56,7 @@ internal static class PermanentFaults
     /// <param name="name">The kind; null: any.</param>
     public static PermanentFault? Draw(SimulatedCluster cluster, string? name, Random random)
     {
-        int[] kinds = [.. Enumerable.Range(0, _all.Length).Where(kind => name is null ? _drawn.Contains(_all[kind].Name) : _all[kind].Name == name)];
+        int[] kinds = [.. Enumerable.Range(0, _all.Length).Where(kind => name is null || _all[kind].Name == name)];
         int[] nodes = [.. Enumerable.Range(0, cluster.Nodes.Count)];
         random.Shuffle(kinds);
         random.Shuffle(nodes);
