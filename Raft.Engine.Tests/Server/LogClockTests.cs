@@ -1,3 +1,4 @@
+using Raft.Engine.Errors;
 using Raft.Engine.Plugins;
 using Raft.Engine.Protocol;
 using Raft.Engine.Server;
@@ -35,6 +36,42 @@ public sealed class LogClockTests
         await leader.AddAsync("last");
         AssertStamp(cluster, leader, TimeSpan.Zero, within: 0.1);
         AssertNeverFalls(leader);
+    });
+
+    [Fact]
+    public void A_clock_that_a_quorum_denies_is_not_believed_while_the_quorum_is_silent() => Cluster.Run(3, seed: 13, async cluster =>
+    {
+        Member leader = await cluster.LeaderAsync();
+        await leader.AddAsync("one");
+        foreach (Member member in cluster.Members)
+            member.Shard.Clock.WallOffset = member == leader ? Year : TimeSpan.Zero;
+        await cluster.PassAsync(60);        // longer than a clock takes to be believed where no other is known
+        for (int n = 0; n < 20; n++)
+        {
+            // No frame is fresh then, and the leader has not stepped down yet.
+            cluster.Network.Loss = 1;
+            await cluster.PassAsync(0.4 + (0.01 * n));
+            Task write = leader.AddAsync($"{n}");
+            await cluster.PassAsync(0.05);
+            cluster.Network.Loss = 0;
+            try
+            {
+                await write;
+            }
+            catch (RaftException)
+            {
+                // It was too long: another leads now. The wrong clock is the next leader's too.
+            }
+
+            leader = await cluster.LeaderAsync();
+            foreach (Member member in cluster.Members)
+                member.Shard.Clock.WallOffset = member == leader ? Year : TimeSpan.Zero;
+            await cluster.PassAsync(35);
+        }
+
+        await leader.AddAsync("last");
+
+        AssertStamp(cluster, leader, TimeSpan.Zero, within: 6);
     });
 
     [Fact]

@@ -90,6 +90,8 @@ internal sealed class LogClock(TimeProvider time, TimeSpan maxLeap, TimeSpan con
         long now = time.GetTimestamp();
         if (_term != term)
             (_term, _leadsAt) = (term, now);
+        if (time.GetElapsedTime(_reviewedAt, now) > 2 * ReviewInterval)
+            _evenDifferenceMs = null;   // this process stood still: nothing has shown that its clock ran evenly
         _reviewedAt = now;
         long own = Own();
         NoteEvenness(own - OffsetMs, now);
@@ -98,6 +100,8 @@ internal sealed class LogClock(TimeProvider time, TimeSpan maxLeap, TimeSpan con
         _isSole = !configuration.IsJoint && VotersIn(configuration.Current) == 1;
         (long atLeast, long atMost) = (long.MinValue, long.MaxValue);
         _isConfirmed = !_isSole && TryAsk(configuration, self, own, liveness, out atLeast, out atMost);
+        if (_isConfirmed && (own > atMost + _maxLeapMs || own < atLeast - _maxLeapMs))
+            _evenSince = now;           // a clock that a quorum denies is not believed once that quorum is silent for a moment
         if (!_isConfirmed)
         {
             _isConfirmed = isTrusted;

@@ -4,7 +4,9 @@ namespace Raft.Simulator;
 /// its word, histories are linearizable, and after the faults everything comes to rest.</summary>
 internal static class Invariants
 {
-    public static IInvariant[] All(GroupLedger ledger) =>
+    /// <param name="ledger">Of the group.</param>
+    /// <param name="checksStamps">With <see cref="StampsAreConfirmed"/>.</param>
+    public static IInvariant[] All(GroupLedger ledger, bool checksStamps) =>
     [
         // The first one writes down what is committed; the others ask for it.
         new CommitIsFinal(ledger),
@@ -24,6 +26,6 @@ internal static class Invariants
         new EqualStates(),
         new DurablePromises(ledger),
         new BoundedMemory(),
-        new StampsAreConfirmed(ledger),
+        .. checksStamps ? new IInvariant[] { new StampsAreConfirmed(ledger) } : [],
     ];
 }
