@@ -46,11 +46,11 @@ public sealed class LogClockTests
         foreach (Member member in cluster.Members)
             member.Shard.Clock.WallOffset = member == leader ? Year : TimeSpan.Zero;
         await cluster.PassAsync(60);        // longer than a clock takes to be believed where no other is known
-        for (int n = 0; n < 20; n++)
+        for (int n = 0; n < 12; n++)
         {
             // No frame is fresh then, and the leader has not stepped down yet.
             cluster.Network.Loss = 1;
-            await cluster.PassAsync(0.4 + (0.01 * n));
+            await cluster.PassAsync(0.4 + (0.015 * n));
             Task write = leader.AddAsync($"{n}");
             await cluster.PassAsync(0.05);
             cluster.Network.Loss = 0;
