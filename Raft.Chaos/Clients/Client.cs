@@ -110,7 +110,8 @@ internal abstract class Client(ChaosCluster cluster, Recorder recorder, Random r
     {
         recorder.NoteRefusal(answer.Short);
         if (answer.Status is not (null or HttpStatusCode.NotFound or HttpStatusCode.RequestTimeout or HttpStatusCode.Conflict or HttpStatusCode.TooManyRequests
-            or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout))
+            or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout)
+            && !(answer.Status is HttpStatusCode.InsufficientStorage && cluster.MayLackSpace))
         {
             cluster.Log.Found($"{request.Method} {request.RequestUri} was answered {answer.Short}: {answer.Text}");
         }

@@ -33,6 +33,9 @@ internal sealed class ChaosCluster : IAsyncDisposable
     /// <summary>It meets every fault but those that end a process: what leaks has the whole run to show itself there.</summary>
     public ChaosNode? Survivor { get; set; }
 
+    /// <summary>A fault has taken space, on a disk or in memory: from then on writes may be refused for it.</summary>
+    public bool MayLackSpace { get; set; }
+
     public static async Task<ChaosCluster> StartAsync(RunPlace place, ClusterOptions options, RunLog log)
     {
         var cluster = new ChaosCluster(place, options, log);

@@ -14,6 +14,7 @@ internal sealed class FilledByAnother(ChaosCluster cluster, Draw draw) : NodeFau
 
     protected override async Task BeginAsync(ChaosNode node)
     {
+        Cluster.MayLackSpace = true;
         await node.Disk.FillAsync();
         await node.KillAsync("it is started again on a full disk");
         node.Start();

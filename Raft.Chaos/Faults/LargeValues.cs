@@ -20,6 +20,7 @@ internal sealed class LargeValues(ChaosCluster cluster, Draw draw) : IFault
 
     public async Task<bool> BeginAsync()
     {
+        cluster.MayLackSpace = true;
         byte[] value = new byte[ValueBytes];
         new Random(draw.Number).NextBytes(value);
         for (int n = 0; n < Most && _refused < 10; n++)
