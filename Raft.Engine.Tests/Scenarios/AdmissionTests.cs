@@ -74,6 +74,7 @@ public sealed class AdmissionTests
         await cluster.ConvergesToAsync(["delete a", "delete b"]);
     });
 
+    /// <summary>eng/defects/M01-leader-does-not-ask-its-gate.defect</summary>
     [Fact]
     public void A_leader_whose_gate_is_closed_refuses_its_own_the_waiting_and_the_forwarded_commands() => Cluster.Run(3, seed: 103, settings: Small, scenario: async cluster =>
     {
@@ -99,6 +100,7 @@ public sealed class AdmissionTests
         await cluster.ConvergesToAsync([.. Enumerable.Range(0, 15).Select(Command), "\u0001", Command(18)]);
     });
 
+    /// <summary>eng/defects/M03-asked-node-does-not-ask-its-gate.defect</summary>
     [Fact]
     public void A_follower_whose_gate_is_closed_forwards_nothing_and_applies_what_the_leader_appends() => Cluster.Run(3, seed: 104, scenario: async cluster =>
     {
@@ -113,6 +115,7 @@ public sealed class AdmissionTests
         await cluster.ConvergesToAsync([Command(2), Command(3), "\u0001"]);
     });
 
+    /// <summary>eng/defects/M02-gate-is-asked-before-the-state-is-known.defect</summary>
     [Fact]
     public void A_new_leader_whose_state_is_behind_its_log_does_not_ask_its_gate_before_it_has_caught_up() => Cluster.Run(3, seed: 105, scenario: async cluster =>
     {
