@@ -39,7 +39,7 @@ internal static class SystemErrors
         return root switch
         {
             SocketException socket => ExplainSocket(socket.SocketErrorCode, socket),
-            _ when error is UnauthorizedAccessException => (OneLine(root.Message), "Make it readable for the user of this process."),
+            _ when error is UnauthorizedAccessException => (OneLine(error.Message), "Make it readable for the user of this process."),
             DirectoryNotFoundException or FileNotFoundException => (OneLine(root.Message), "Make it, or correct the path."),
             PathTooLongException => (OneLine(root.Message), "Choose a shorter path."),
             JsonException or FormatException => (error == root ? OneLine(root.Message) : $"{OneLine(error.Message)} {OneLine(root.Message)}", "Correct the file there."),

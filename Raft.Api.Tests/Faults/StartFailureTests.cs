@@ -17,7 +17,7 @@ public sealed class StartFailureTests(ITestOutputHelper output)
     [InlineData("file", "must be a directory")]
     [InlineData("file/below", "must be a directory")]
     [InlineData("dangling", "symbolic link that leads nowhere")]
-    [InlineData("loop/below", "symbolic link that leads nowhere")]
+    [InlineData("loop/below", "lead in a circle")]
     [InlineData("locked", "must be a file")]
     [InlineData("halfway", "must be a directory")]
     [InlineData("/proc/data", "Make it, or correct the path")]
@@ -184,6 +184,13 @@ public sealed class StartFailureTests(ITestOutputHelper output)
         StartFailure failure = StartFailure.Of(new InvalidOperationException("Something\nstrange."));
         Assert.Equal("The node cannot start: Something strange. If it is not clear what to do, report it with this line.", failure.Sentence);
         Assert.Equal(FatalExit.Failure, failure.ExitCode);
+    }
+
+    [Fact]
+    public void A_path_that_may_not_be_used_is_named()
+    {
+        StartFailure failure = StartFailure.Of(new UnauthorizedAccessException("Access to the path '/data' is denied.", new IOException("Permission denied")));
+        Assert.Equal("The node cannot start: Access to the path '/data' is denied. Make it readable for the user of this process.", failure.Sentence);
     }
 
     [Theory]

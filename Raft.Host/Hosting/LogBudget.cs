@@ -85,11 +85,19 @@ internal sealed class LogBudget(NodeSettings settings, GroupRegistry groups, Tim
             return configured;
         try
         {
-            return Math.Max(SmallestBytes, new DriveInfo(Path.GetFullPath(settings.DataDirectory)).TotalSize / 4);
+            return Math.Max(SmallestBytes, new DriveInfo(NearestDirectory(settings.DataDirectory)).TotalSize / 4);
         }
-        catch (IOException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return 16L << 30;           // no longer there, or not yet: the watermark ends writing in any case
+            return 16L << 30;           // the store says what is the matter; the watermark ends writing in any case
         }
+    }
+
+    /// <summary>The directory, or where a node that starts for the first time makes it.</summary>
+    private static string NearestDirectory(string path)
+    {
+        while (!Directory.Exists(path) && Path.GetDirectoryName(path) is { } parent)
+            path = parent;
+        return path;
     }
 }
