@@ -32,8 +32,18 @@ internal sealed class CrashPoints(int seed)
     public int Images { get; private set; }
     public int SecondCuts { get; private set; }
 
-    /// <summary>The calls before which it was cut, without the numbers in their names.</summary>
-    public HashSet<string> Calls { get; } = new(StringComparer.Ordinal);
+    /// <summary>The calls before which this workload is cut, without the numbers in their names.</summary>
+    public static IReadOnlyCollection<string> CallsOf(int seed)
+    {
+        var calls = new HashSet<string>(StringComparer.Ordinal);
+        World.Run(seed, async world =>
+        {
+            var workload = new StorageWorkload(world, afterEach: () => Task.CompletedTask);
+            workload.Changing = call => calls.Add(KindOf(call));
+            await workload.RunAsync();
+        });
+        return calls;
+    }
 
     public void Run()
     {
@@ -46,7 +56,6 @@ internal sealed class CrashPoints(int seed)
             });
             workload.Changing = call =>
             {
-                Calls.Add(KindOf(call));
                 _cuts.Add(new Cut(++Cuts, call, workload.Files.CaptureDisk(), workload.ExpectedNow()));
             };
             await workload.RunAsync();
