@@ -101,22 +101,6 @@ public sealed class StateBudgetTests
         Assert.Equal(_budget.StateBytes, otherBudget.StateBytes);
     }
 
-    [Theory]
-    [InlineData(0)]
-    [InlineData(40)]
-    [InlineData(1000)]
-    public async Task What_the_store_says_it_takes_is_not_less_than_it_takes(int valueBytes)
-    {
-        var store = new Store();
-        long before = GC.GetTotalMemory(forceFullCollection: true);
-        for (int n = 1; n <= 20_000; n++)
-            await store.ApplyAsync([new CommittedCommand(new LogIndex(n), new Term(1), 1, Put($"key-number-{n}", valueBytes))], CancellationToken.None);
-        long taken = GC.GetTotalMemory(forceFullCollection: true) - before;
-
-        Assert.InRange(store.StateBytes, taken * 9 / 10, taken * 2);
-        GC.KeepAlive(store);
-    }
-
     private async Task ApplyAsync(byte[] command) =>
         await _machine.ApplyAsync([new CommittedCommand(new LogIndex(++_index), new Term(1), 1, command)], CancellationToken.None);
 

@@ -311,6 +311,7 @@ public sealed class DamageTests
             stream.Position = 0;
             stream.Write(page, 0, page.Length);
             stream.Flush();
+            stream.WriteCollected();
         }
     }
 
