@@ -5,8 +5,7 @@ namespace Raft.Simulator;
 internal static class Invariants
 {
     /// <param name="ledger">Of the group.</param>
-    /// <param name="checksStamps">With <see cref="StampsAreConfirmed"/>.</param>
-    public static IInvariant[] All(GroupLedger ledger, bool checksStamps) =>
+    public static IInvariant[] All(GroupLedger ledger) =>
     [
         // The first one writes down what is committed; the others ask for it.
         new CommitIsFinal(ledger),
@@ -26,6 +25,6 @@ internal static class Invariants
         new EqualStates(),
         new DurablePromises(ledger),
         new BoundedMemory(),
-        .. checksStamps ? new IInvariant[] { new StampsAreConfirmed(ledger) } : [],
+        new StampsAreConfirmed(ledger),
     ];
 }

@@ -3,11 +3,12 @@ using Raft.Engine.Protocol;
 
 namespace Raft.Simulator;
 
-/// <summary>No entry is stamped with a time that no quorum's clocks have come to, and no time that has passed since explains: one clock
-/// that leaps moves the log's time by seconds at the most.</summary>
+/// <summary>No entry tells a time (its stamp without the correction that the log holds) that no quorum's clocks have come to, and no
+/// time that has passed since explains: one clock that leaps moves the log's time by seconds at the most.</summary>
 /// <remarks>A log's time never falls, and goes on with the monotonic clock. So what a quorum has come to is taken over the whole run: of
 /// each set of voters that is, or may be, in force the highest clock that a majority of them has reached (of a sole voter that is its
-/// own), and the time since.</remarks>
+/// own), and the time since. A correction stays: from it on stamps are ahead of the clocks on purpose, by what it says. The highest that
+/// any replica has applied counts, since whoever stamps with one has applied it. Whether a correction was due is not asked here.</remarks>
 internal sealed class StampsAreConfirmed(GroupLedger ledger) : IInvariant
 {
     /// <summary>What one clock may add: the leap that is allowed, what a fast clock gains between two reviews, and late frames.</summary>
@@ -16,6 +17,7 @@ internal sealed class StampsAreConfirmed(GroupLedger ledger) : IInvariant
     private long? _confirmedMs;
     private long _confirmedAtMs;
     private long _lastMs;
+    private long _correctionMs;
 
     /// <summary>The clocks of the nodes are about to be changed, or have just been.</summary>
     public void OnClocks(SimulatedCluster cluster)
@@ -30,6 +32,7 @@ internal sealed class StampsAreConfirmed(GroupLedger ledger) : IInvariant
 
     public string? OnPersisting(SimulatedServer server, PersistRequest request)
     {
+        _correctionMs = Math.Max(_correctionMs, server.Machine.TimeOffsetMs);
         if (request.Entries.Count == 0 || request.Entries[^1].TimeMs <= _lastMs)
             return null;
 
@@ -39,8 +42,8 @@ internal sealed class StampsAreConfirmed(GroupLedger ledger) : IInvariant
         SimulatedCluster cluster = server.Node.Cluster;
         OnClocks(cluster);
         if (isFirst)
-            Confirm(_lastMs, NowMs(cluster));
-        long aheadMs = _lastMs - ConfirmedMs(NowMs(cluster)) ?? 0;
+            Confirm(_lastMs - _correctionMs, NowMs(cluster));
+        long aheadMs = _lastMs - _correctionMs - ConfirmedMs(NowMs(cluster)) ?? 0;
         return aheadMs <= SlackMs ? null : $"{server} has an entry stamped {TimeSpan.FromMilliseconds(aheadMs)} ahead of what the clocks of any quorum have come to";
     }
 

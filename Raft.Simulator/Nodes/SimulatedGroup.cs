@@ -21,7 +21,7 @@ internal sealed class SimulatedGroup
         Id = id;
         First = first;
         Ledger = new GroupLedger();
-        _invariants = Invariants.All(Ledger, cluster.Plan.ChecksStamps);
+        _invariants = Invariants.All(Ledger);
         Network = new SimulatedNetwork(_world)
         {
             IsLinkOpen = _links.IsOpen,

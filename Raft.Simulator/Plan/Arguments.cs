@@ -9,7 +9,7 @@ internal sealed class Arguments
         usage: Raft.Simulator --seeds N [--from S] [--jobs J] [--keep-going] [--brief]   N runs
                Raft.Simulator --seed S [--trace]                               one run
         and for both: --operations N, --voters N, --without FAULT[,FAULT...], --drop EVENT[-EVENT][,...], --until MILLISECONDS, --storage real|model,
-        --permanent FAULT|none, --stamps
+        --permanent FAULT|none
         exit code: 0 nothing was violated, 1 something was, 2 wrong arguments
         """;
 
@@ -31,10 +31,9 @@ internal sealed class Arguments
         for (int i = 0; i < args.Length; i++)
         {
             string key = args[i];
-            if (key is "--trace" or "--keep-going" or "--brief" or "--stamps")
+            if (key is "--trace" or "--keep-going" or "--brief")
             {
                 parsed.IsTracing |= key == "--trace";
-                parsed.Template = parsed.Template with { ChecksStamps = parsed.Template.ChecksStamps || key == "--stamps" };
                 parsed.IsBrief |= key == "--brief";
                 parsed.KeepsGoing |= key == "--keep-going";
                 continue;

@@ -13,7 +13,6 @@ internal sealed class RunPlan
         IsStorageReal = settings.IsStorageReal ?? settings.Seed % 10 == 0;
         HasPermanentFault = settings.Permanent is not null ? settings.Permanent != PermanentFaults.None : settings.Seed % 3 == 0;
         Permanent = settings.Permanent;
-        ChecksStamps = settings.ChecksStamps;
         var random = new Random(settings.Seed);
         int drawn = random.Next(100) switch { < 3 => 1, < 8 => 2, < 65 => 3, < 72 => 4, _ => 5 };
         Voters = settings.Voters ?? drawn;
@@ -38,9 +37,6 @@ internal sealed class RunPlan
 
     /// <summary>After the faults one stays, and the rest must be live.</summary>
     public bool HasPermanentFault { get; }
-
-    /// <inheritdoc cref="RunSettings.ChecksStamps"/>
-    public bool ChecksStamps { get; }
 
     /// <inheritdoc cref="RunSettings.Permanent"/>
     public string? Permanent { get; }

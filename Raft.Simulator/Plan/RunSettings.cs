@@ -23,9 +23,6 @@ internal sealed record RunSettings(int Seed)
     /// <summary>The fault that stays, in every run; null: drawn, and in some runs none does.</summary>
     public string? Permanent { get; init; }
 
-    /// <summary>Time stamps are compared with what the clocks of quorums say.</summary>
-    public bool ChecksStamps { get; init; }
-
     /// <summary>For tests of what a failure leads to: any acknowledged write of a client is a violation.</summary>
     public bool IsAllForbidden { get; init; }
 

@@ -36,8 +36,6 @@ internal sealed class Shrinker(int runsMax = 300)
             command += $" --voters {voters}";
         if (settings.IsStorageReal is { } isReal)
             command += isReal ? " --storage real" : " --storage model";
-        if (settings.ChecksStamps)
-            command += " --stamps";
         if (settings.Permanent is { } permanent)
             command += $" --permanent {permanent}";
         if (settings.Without.Count > 0)
