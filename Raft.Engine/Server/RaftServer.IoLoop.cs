@@ -165,7 +165,7 @@ public sealed partial class RaftServer
         {
             if (message.To != Id)
                 _metrics.OnMisdirected();       // another disk under this node id. Rule 12
-            else if (message is AppendRequest or VoteRequest or TimeoutNow && _protocol.Role != Role.Leader && IsDiskQueueFull)
+            else if (_protocol.Role != Role.Leader && IsDiskQueueFull && MayNeedTheDisk(message))
                 OnDiskQueueFull();
             else
                 _protocol.Step(message);
@@ -174,6 +174,11 @@ public sealed partial class RaftServer
         NoteLeaderCommit(messages);
         SchedulePoll();
     }
+
+    /// <summary>An answer to a leader that asks for a quorum of readers is a promise, too, while the term is on the way to the disk.</summary>
+    private bool MayNeedTheDisk(Message message) =>
+        message is AppendRequest or VoteRequest or TimeoutNow
+        || (message is ReadQuorumRequest && (message.Term > _protocol.CurrentTerm || !_protocol.IsTermDurable));
 
     private void OnDiskQueueFull()
     {
