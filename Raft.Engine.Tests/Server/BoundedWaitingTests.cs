@@ -261,6 +261,32 @@ public sealed class BoundedWaitingTests
             Assert.Equal("c199", leader.Applied[^1]);
         });
 
+    /// <summary>While its term is not durable, each answer to a read round is a promise, and so a batch of its own. Found by seed 559 of the
+    /// simulator. Planted: eng/defects/V17-read-rounds-fill-the-disk-queue.defect</summary>
+    [Fact]
+    public void Read_rounds_before_a_term_is_durable_queue_no_more_than_the_limit() => Cluster.Run(
+        3, seed: 422, settings: one => one with { MaxQueuedBatches = 16 }, scenario: async cluster =>
+        {
+            (Member leader, Member[] followers) = await cluster.RolesAsync();
+            await leader.AddAsync("before");
+            Member hung = followers[0], next = followers[1];
+            hung.Disk.Hold();
+            await leader.Server.TransferLeadershipAsync(next.Id.Node, TimeSpan.FromSeconds(5), default);
+            await cluster.World.UntilAsync(() => hung.Server.CurrentTerm == next.Server.CurrentTerm && next.IsLeader, "the new term is known to the server whose disk hangs");
+            int most = 0;
+            for (int n = 0; n < 200; n++)
+            {
+                await next.Server.ReadBarrierAsync(default);
+                await cluster.PassAsync(0.01);
+                most = Math.Max(most, hung.Server.Status.QueuedBatches);
+            }
+
+            Assert.InRange(most, 1, 16 + 16);
+            hung.Disk.Release();
+            await next.AddAsync("after");
+            await cluster.ConvergesToAsync("before", "after");
+        });
+
     /// <summary>It hears of no leader, so it asks for votes again and again: none of that may pile up before the disk. Planted: eng/defects/V03-elections-go-on-before-a-full-disk-queue.defect</summary>
     [Fact]
     public void A_server_that_is_alone_with_a_disk_that_hangs_queues_no_more_than_the_limit() => Cluster.Run(

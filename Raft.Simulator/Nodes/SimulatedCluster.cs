@@ -118,10 +118,10 @@ internal sealed class SimulatedCluster
         return Groups.TrueForAll(group => group.Ledger.LiveConfigurations.All(configuration =>
             HasMajority(configuration.Current) && (!configuration.IsJoint || HasMajority(configuration.Previous))));
 
-        bool HasMajority(IReadOnlyList<Member> members)
-        {
-            int voters = members.Count(member => member.Kind == MemberKind.Voter);
-            return members.Count(member => member.Kind == MemberKind.Voter && intact.Contains(member.Storage)) > voters / 2;
-        }
+        // With and without those that are joining: one of them may be a voter before its disk is judged.
+        bool HasMajority(IReadOnlyList<Member> members) =>
+            IsMajority([.. members.Where(member => member.Kind == MemberKind.Voter)]) && IsMajority([.. members.Where(member => member.Kind != MemberKind.Learner)]);
+
+        bool IsMajority(Member[] voters) => voters.Count(member => intact.Contains(member.Storage)) > voters.Length / 2;
     }
 }
