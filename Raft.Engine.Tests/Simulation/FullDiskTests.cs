@@ -14,6 +14,7 @@ namespace Raft.Engine.Tests.Simulation;
 /// <item>eng/defects/D03-receptions-have-no-bound.defect</item>
 /// <item>eng/defects/D04-room-in-place-is-not-taken-before.defect</item>
 /// <item>eng/defects/D06-reserve-is-not-given-back.defect</item>
+/// <item>eng/defects/C28-changed-record-is-cleared-uncovered.defect</item>
 /// </list>
 /// </remarks>
 public sealed class FullDiskTests
@@ -123,6 +124,42 @@ public sealed class FullDiskTests
         await node.CloseAsync();
         await node.OpenAsync();
         await node.CheckAsync(index + 40);
+        await node.CloseAsync();
+    });
+
+    [Fact]
+    public void A_changed_sector_of_a_whole_record_loses_nothing_while_only_the_log_holds_it() => World.Run(seed: 11, async world =>
+    {
+        var node = new Node(world);
+        await node.OpenAsync();
+        await node.AppendAsync(1, 10);
+        node.Files.Capacity = node.Files.UsedBytes;
+        long index = 11;
+        for (; node.Store.Shortage is null; index++)
+        {
+            await node.AppendAsync(index, index, bytes: 3500);
+            await world.PassAsync(TimeSpan.FromMilliseconds(20));
+        }
+
+        // Two more, one block each, beside each other.
+        long withoutRoom = index;
+        while (index < withoutRoom + 2 || node.Files.LastLogWrite!.Value.Offset == 0)       // there was one
+        {
+            await node.AppendAsync(index, index, bytes: 3500);
+            index++;
+        }
+
+        node.Kill();
+        (string path, int offset, int bytes) = node.Files.LastLogWrite!.Value;
+        Assert.Equal(4096, bytes);
+        node.Files.Flip(path, offset - bytes + 504);        // the check of its first sector; the record's own hash fits
+        await node.OpenAsync();
+        await node.CheckAsync(index - 1);
+        node.Kill();                                        // the database had no room for it in between
+
+        node.Files.Capacity = null;
+        await node.OpenAsync();
+        await node.CheckAsync(index - 1);
         await node.CloseAsync();
     });
 

@@ -7,7 +7,7 @@ internal sealed class WalReader
     private readonly int _segmentBytes;
     private readonly ulong _salt;
     private readonly List<Stored> _stored = [];
-    private readonly List<(int Segment, int Offset)> _changed = [];
+    private readonly List<(int Segment, int Offset, Stored? Record)> _changed = [];
     private readonly byte[] _buffer;
 
     /// <summary>A whole record above the position.</summary>
@@ -37,19 +37,20 @@ internal sealed class WalReader
             for (int offset = 0; offset < segmentBytes;)
             {
                 WalRecord.Whole? found = WalRecord.Find(bytes[offset..], WriteAheadLog.Place(segment, offset), salt);
+                Stored? stored = null;
                 if (found is { } record)
                 {
                     if (record.Sequence > HighestSequence)
                         (HighestSequence, HighestSegment) = (record.Sequence, segment);
                     CheckpointSeen = Math.Max(CheckpointSeen, record.Checkpoint);
-                    _stored.Add(new Stored(segment, offset, record));
+                    stored = new Stored(segment, offset, record);
+                    _stored.Add(stored.Value);
                 }
-
 
                 for (int end = offset + (found?.PhysicalBytes ?? WalRecord.BlockBytes); offset < end; offset += WalRecord.BlockBytes)
                 {
                     if (HasChanged(bytes, segment, offset))
-                        _changed.Add((segment, offset));
+                        _changed.Add((segment, offset, stored));
                 }
             }
         }
@@ -90,15 +91,16 @@ internal sealed class WalReader
         return records;
     }
 
-    /// <summary>Blocks with sectors that have changed or cannot be read, when the database has all of the log. Nobody needs them; but a later
-    /// start would ask whether they were the last record. The last record itself stays: it is whole, and gets its other bytes again.</summary>
+    /// <summary>Blocks with sectors that have changed or cannot be read. Of no record, nobody needs them; but a later start would ask whether
+    /// they were the last one. A whole record stays and gets its other bytes again: it is the last one, or, while a full disk keeps
+    /// checkpoints off, one that only the log holds.</summary>
     public void ClearChanged()
     {
         byte[] zeros = new byte[WalRecord.BlockBytes];
-        foreach ((int segment, int offset) in _changed)
+        foreach ((int segment, int offset, Stored? record) in _changed)
         {
-            if (_stored.Count > 0 && _stored[^1] is var last && last.Segment == segment && offset >= last.Offset && offset < last.Offset + last.Record.PhysicalBytes)
-                _segments[segment].Write(last.Offset, WalRecord.Again(Read(last).Bytes, last.Record, WriteAheadLog.Place(segment, last.Offset), _salt));
+            if (record is { } whole)
+                _segments[segment].Write(whole.Offset, WalRecord.Again(Read(whole).Bytes, whole.Record, WriteAheadLog.Place(segment, whole.Offset), _salt));
             else
                 _segments[segment].Write(offset, zeros);
         }

@@ -111,7 +111,7 @@ internal sealed unsafe class WriteAheadLog : IDisposable
         return records;
     }
 
-    /// <summary>The end of opening: the database has all of the log.</summary>
+    /// <summary>The end of opening: the database has all of the log, on the disk or, where that is full, in memory.</summary>
     public void Opened(bool isOld)
     {
         if (isOld)
