@@ -11,6 +11,8 @@ namespace Raft.Engine.Tests.Simulation;
 /// <item>eng/defects/C22-changed-blocks-stay-in-the-log.defect</item>
 /// <item>eng/defects/C23-unreadable-block-reads-as-zeros.defect</item>
 /// <item>eng/defects/C25-copy-is-applied-before-the-file-is-proven.defect</item>
+/// <item>eng/defects/C26-gap-in-the-log-is-its-end.defect</item>
+/// <item>eng/defects/C27-snapshots-content-is-not-read.defect</item>
 /// </list>
 /// </remarks>
 public sealed class DiskFaultTests(ITestOutputHelper output)
