@@ -19,7 +19,7 @@ public sealed class MemoryDefaultsTests
 
         Assert.Equal((16 * MiB, 256 * MiB, 8 * MiB), (options.Limits.MaxUncommittedBytes, options.Limits.MaxTotalBytes, options.Limits.MaxCacheBytes));
         Assert.Equal((256 * MiB, 100_000), (options.Journal.MaxBytes, options.Idempotency.MaxKeys));
-        Assert.InRange(options.Limits.MaxStateBytes, 10L << 30, 11L << 30);
+        Assert.InRange(options.Limits.MaxStateBytes, 8L << 30, 9L << 30);
         Assert.Equal(StorageSettings.Default, StorageSettings.For(24L << 30));
     }
 
@@ -30,7 +30,7 @@ public sealed class MemoryDefaultsTests
         LimitsOptions limits = settings.Raft.Limits;
         StorageSettings storage = StorageSettings.For(Small);
 
-        Assert.InRange(limits.MaxStateBytes, 43 * MiB, 44 * MiB);
+        Assert.InRange(limits.MaxStateBytes, 33 * MiB, 34 * MiB);
         long pipeline = limits.MaxTotalBytes + limits.MaxCacheBytes + storage.LagBytesMax + (3L * storage.DatabaseLogBytes) + (3L * storage.TransactionBytes);
         Assert.InRange((2 * limits.MaxStateBytes) + pipeline, 0, Small - (40 * MiB));
         Assert.True(settings.Raft.Journal.MaxBytes <= limits.MaxStateBytes / 2);

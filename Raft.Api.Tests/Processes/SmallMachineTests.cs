@@ -25,8 +25,8 @@ public sealed class SmallMachineTests(ITestOutputHelper output)
         });
         NodeProcess node = cluster[0];
 
-        Assert.Equal(40, (await PutAsync(node, from: 0, count: 40, clients: 4)).Count);
-        List<int> kept = await FillAsync(node, from: 40);
+        Assert.Equal(30, (await PutAsync(node, from: 0, count: 30, clients: 4)).Count);
+        List<int> kept = await FillAsync(node, from: 30);
         using (HttpResponseMessage refused = await PutAsync(node, 9000))
         {
             JsonElement problem = await RestClient.AssertProblemAsync(HttpStatusCode.InsufficientStorage, "notSubmitted", refused);
@@ -36,7 +36,7 @@ public sealed class SmallMachineTests(ITestOutputHelper output)
         await node.KillAsync();
         await node.StartAndWaitUntilReadyAsync();
 
-        foreach (int key in Enumerable.Range(0, 40).Concat(kept))
+        foreach (int key in Enumerable.Range(0, 30).Concat(kept))
             await RestClient.AssertStatusAsync(HttpStatusCode.OK, await node.GetAsync($"/v1/kv/k{key}"));
         Assert.Empty(await PutAsync(node, from: 1000, count: 20, clients: 16));
         for (int key = 0; key < 5; key++)
@@ -65,7 +65,7 @@ public sealed class SmallMachineTests(ITestOutputHelper output)
         // Overwritten while it is away: it gets a snapshot as large as the state that it has.
         await away.KillAsync();
         NodeProcess leader = await cluster.LeaderAsync();
-        await PutAsync(leader, from: 0, count: 40, clients: 2);
+        await PutAsync(leader, from: 0, count: 30, clients: 2);
         await away.StartAndWaitUntilReadyAsync();
         await cluster.WaitUntilEqualAsync();
 

@@ -22,7 +22,7 @@ internal sealed class MemoryDefaults(RaftOptions options, IConfiguration configu
     public static long AvailableBytes => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
     /// <summary>The largest state that can be loaded again, and be replaced by another of its size.</summary>
-    public static long StateBytesOf(long memoryBytes) => Math.Max(memoryBytes / 8, (memoryBytes - FixedBytes) / 20 * 9);
+    public static long StateBytesOf(long memoryBytes) => Math.Max(memoryBytes / 8, (memoryBytes - FixedBytes) / 20 * 7);
 
     /// <summary>Sets what was not set; gives what should be said about the rest.</summary>
     public IReadOnlyList<string> Apply(List<string> faults)
